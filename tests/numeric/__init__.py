@@ -1,0 +1,1 @@
+"""Numeric tests: the reference against others' work, every mode against the reference."""
