@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from numeric.tolerances import assert_close
 from torch import Tensor, nn
 from torch.func import functional_call
+
+from numeric.tolerances import assert_close
 
 Values = dict[str, Tensor]
 Names = Mapping[str, "str | Sequence[str] | Callable[[Values], Tensor]"]
@@ -212,4 +213,3 @@ def compare(case: Case) -> None:
         got = (grad_of(mine).detach() * way.conj()).sum()
         got = (got.real if got.is_complex() else got).to(torch.float64)
         assert_close(f"{case.id}: slope along {name}", expected, got, case.slopes or "finite")
-
