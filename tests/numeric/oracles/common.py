@@ -8,8 +8,10 @@ An oracle that is someone else's module gets our parameters through a declared n
 mapping back: on both sides they are gradients by our parameters.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import ModuleType
 
 import pytest
 import torch
@@ -132,6 +134,26 @@ def run_ours(layer: nn.Module, case: Case, given: Values) -> Values:
     if last is not None and hasattr(last, "_asdict"):
         values |= {f"state.{n}": v for n, v in last._asdict().items()}
     return values
+
+
+class _Wide:
+    """`torch` with float64 in the place of float32, for a module that names float32."""
+
+    float = float32 = torch.float64
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(torch, name)
+
+
+@contextmanager
+def double(*modules: ModuleType) -> Iterator[None]:
+    """Runs oracles that go down to float32 inside in float64: `Tensor.float()` keeps float64, and so does `torch.float32`
+    where the given modules write it. Default arguments are not reached."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tensor, "float", lambda z: z if z.dtype is torch.float64 else z.to(torch.float64))
+        for module in modules:
+            patch.setattr(module, "torch", _Wide())
+        yield
 
 
 def draw(case: Case, layer: nn.Module) -> tuple[Values, Values]:
