@@ -40,7 +40,7 @@ class Value:
     start       `init`; for params the initialiser, for states and lagged names what stands before the first step
     learned     the start is a parameter named `name.init` (`init param …`; `start` is its initialiser, Literal 0 where empty)
     value       the equation; for inputs the default (`NotGiven` for `= none`), for consts the value where one is written
-    level       names of the enclosing stacks and rounds, outermost first
+    level       ids of the enclosing stacks and rounds, outermost first (`Level.id`: the name; `l#2` where `l` heads a second one)
     over_levels for a state in a stack: the level it steps along (it has `x[l-1]` reads or is started along the level), or ""
     owner       for a layer's parameter: the value in whose equation the layer stands
     """
@@ -106,8 +106,12 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A `stack` (own weights for each level) or `rounds` (shared weights); `outer` are the levels around it."""
+    """A `stack` (own weights for each level) or `rounds` (shared weights); `outer` are the ids of the levels around it.
 
+    `id` is what moves, numbers and `Value.level` name: the name, or `name#2` where a level name heads a second block.
+    """
+
+    id: str
     name: str
     kind: Literal["stack", "rounds"]
     low: Expr
@@ -166,6 +170,7 @@ class Body:
     topology   factors of the product it runs over; empty for blocks and models
     values     every name in textual order, layer parameters and hidden values right after the value that owns them
     outs       names that are given back, in declared order
+    sizes      sizes of the axes that the checker made itself: primed twins (`N'`), taps of kernels, ranks, vocabularies without a dim
     """
 
     key: str
@@ -181,6 +186,7 @@ class Body:
     outs: tuple[str, ...]
     requirements: tuple[Requirement, ...] = ()
     settings: tuple[Setting, ...] = ()
+    sizes: tuple[tuple[str, Expr], ...] = ()
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
     @property
