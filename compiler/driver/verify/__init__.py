@@ -1,0 +1,1 @@
+"""`seqc verify`: is what runs what the spec says?"""
