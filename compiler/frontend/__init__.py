@@ -1,0 +1,1 @@
+"""Text to syntax tree: hygiene and limits, layout, grammar, imports, formatter."""

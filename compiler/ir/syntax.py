@@ -283,10 +283,14 @@ class Schedule(Node):
 
 @dataclass(frozen=True, slots=True)
 class Hole(Node):
-    """`Mixer = GLA` in a body's head; `default` None where the caller must fill it."""
+    """`Mixer = GLA` in a body's head; `default` None where the caller must fill it.
+
+    `arguments` is not None for `Mixer(x, M)`: what is bound to it may do without those that it does not declare.
+    """
 
     name: Word
     default: Word | None
+    arguments: tuple[Word, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
