@@ -67,9 +67,9 @@ ROWS = (
     Row("retnet", "RetNet", {**SMALL, "K": 6}, "q k v o", {"S": (H, 6, V)}, oracle="retnet_as_simple_gla"),
     Row("simple_gla", "SimpleGLA", SMALL, "q k v g o", MATRIX),
     Row("gla", "GLA", SMALL, "q k v g o", MATRIX),
-    Row("hgrn2", "HGRN2", {"D": D, "K": K, "H": H, "V": V}, "q f v", MATRIX),
+    Row("hgrn2", "HGRN2", SMALL, "q f v", MATRIX),
     Row("hgrn2", "HGRN2", SMALL, "q f v", MATRIX, optional={"low": (H, K)}, draw={"low": uniform(0.0, 1.0)}),
-    Row("mamba2", "Mamba2", {"D": D, "P": 4, "G": 2, "N": 3}, "x B C g dt z", {"S": (2, 3, 3, 4)}, input="u"),
+    Row("mamba2", "Mamba2", {"D": D, "H": 6, "P": 4, "G": 2, "N": 3}, "x B C g dt z", {"S": (2, 3, 3, 4)}, input="u"),
     Row("rwkv6", "RWKV6", {**SMALL, "R": 3, "B": 5}, "r k v g o", MATRIX),
     Row("mlstm", "MLSTM", SMALL, "q k v i f o", {"C": (H, K, V), "n": (H, K), "m": (H,)}),
     Row("deltanet", "DeltaNet", SMALL, "q k v b", MATRIX),
@@ -179,7 +179,7 @@ def attention_of_torch(p: Values, given: Values) -> Values:
 
 
 MODULES = (
-    Case("mamba2", "mamba2", "Mamba2", mamba2_of_transformers, {"D": D, "P": 4, "G": 2, "N": 3}, {"u": ("T", D)}),
+    Case("mamba2", "mamba2", "Mamba2", mamba2_of_transformers, {"D": D, "H": 6, "P": 4, "G": 2, "N": 3}, {"u": ("T", D)}),
     Case("mlstm", "mlstm", "MLSTM", mlstm_of_transformers, {"D": D, "H": H, "K": 3, "V": 6}, {"x": ("T", D)}),
     Case("attention", "attention", "Attention", attention_of_torch, {"D": D, "H": H}, {"x": ("T", D)}),
 )
