@@ -11,8 +11,10 @@ mapping back: on both sides they are gradients by our parameters.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -37,6 +39,7 @@ class Case:
     inputs: shape without the batch, in declared order for those without default; `T` stands for the time.
     optional: inputs with a default that are given by keyword here.
     start: states to be given at random, with their shape without the batch.
+    watch: values inside the step that are compared too, as `watch.NAME`.
     draw: how to draw a parameter or input (by name) from its initial value; default: initial value + 0.3 normal.
     autograd: False where the oracle has none (numpy): slopes by five-point differences along a random direction each.
     gradients: False where the oracle gives values only.
@@ -52,6 +55,7 @@ class Case:
     inputs: Mapping[str, tuple[int | str, ...]] = field(default_factory=lambda: {"x": ("T", 5)})
     optional: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
     start: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    watch: tuple[str, ...] = ()
     draw: Mapping[str, Draw] = field(default_factory=dict)
     autograd: bool = True
     gradients: bool = True
@@ -129,11 +133,29 @@ def run_ours(layer: nn.Module, case: Case, given: Values) -> Values:
     starts = {n.removeprefix("state."): v for n, v in given.items() if n.startswith("state.")}
     if starts:
         state = layer.init_state(BATCH)._replace(**starts)
-    out, last = layer(*[given[n] for n in case.inputs], state, **{n: given[n] for n in case.optional})
+    options: dict[str, object] = {n: given[n] for n in case.optional}
+    seen: Values = {}
+    if case.watch:
+        out, last, seen = layer(*[given[n] for n in case.inputs], state, **options, watch=case.watch)
+    else:
+        out, last = layer(*[given[n] for n in case.inputs], state, **options)
     values = {"y": out} if isinstance(out, Tensor) else dict(out._asdict())
     if last is not None and hasattr(last, "_asdict"):
         values |= {f"state.{n}": v for n, v in last._asdict().items()}
-    return values
+    return values | {f"watch.{n}": v for n, v in seen.items()}
+
+
+Arrays = dict[str, np.ndarray]
+
+
+def in_numpy(function: Callable[[Arrays, Arrays], Arrays]) -> Callable[[Values, Values], Values]:
+    """An oracle from a function on numpy arrays; such a case says `autograd=False`."""
+
+    def oracle(p: Values, given: Values) -> Values:
+        arrays = ({n: v.detach().numpy() for n, v in values.items()} for values in (p, given))
+        return {n: torch.from_numpy(np.asarray(v)) for n, v in function(*arrays).items()}
+
+    return oracle
 
 
 class _Wide:
@@ -198,7 +220,8 @@ def grad_of(tensor: Tensor) -> Tensor:
 def compare(case: Case) -> None:
     """Runs the case; fails with the name of the first value or gradient that differs."""
     for package in case.packages:
-        pytest.importorskip(package, reason=f"{package} is not installed")
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
     layer = build(case)
     p, given = draw(case, layer)
     ours_given = leaves(given)
