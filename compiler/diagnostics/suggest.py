@@ -33,9 +33,9 @@ def distance(a: str, b: str, most: int) -> int:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, or None. Ties go to the first in alphabetical order."""
+    """The known word that was probably meant, or None. Ties go to the one with the same first letter."""
     word = word[:80]
-    best: tuple[int, int, str] | None = None
+    best: tuple[int, bool, int, str] | None = None
     for other in sorted(set(known)):
         if other == word:
             continue
@@ -46,9 +46,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
             found = distance(word.lower(), other.lower(), limit)
             if not limit or found > limit:
                 continue
-        rank = (found, abs(len(other) - len(word)), other)
+        rank = (found, other[:1].lower() != word[:1].lower(), abs(len(other) - len(word)), other)
         best = rank if best is None else min(best, rank)
-    return best[2] if best else None
+    return best[3] if best else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

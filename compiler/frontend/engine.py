@@ -89,9 +89,7 @@ class Engine:
 
     def _soft(self, token: Tok) -> Tok:
         word = str(token).upper()
-        stack = self._state.state_stack
-        row = self._table[stack[-1]]
-        if "NAME" not in row and word in row:
+        if not self._takes(self.states(), "NAME") and self._takes(self.states(), word):
             return Tok.at(word, str(token), token.span)
         return token
 

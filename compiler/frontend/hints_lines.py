@@ -132,7 +132,8 @@ def equations(t: Trouble) -> Diagnostic | None:
     if t.head.type == "NAME" and t.at == t.line + 1 and t.tok.type == "NEWLINE":
         return t.say("SEQ0109", f"`{t.head}` alone says nothing", label="an equation is `name : [axes] = …`")
     if "EQUAL" in t.accepted and t.tok.type in ("NAME", "NUMBER", "LPAR", "MINUS", "NOT", "WHERE"):
-        return t.say("SEQ0109", "`=` is missing before the equation", help=t.fixed("= " + str(t.tok)))
+        more = any(t.token(k).type == "EQUAL" and not _inside(t, k) for k in range(t.at, t.line_end))
+        return t.say("SEQ0109", "`=` is missing before the equation", help="" if more else t.fixed("= " + str(t.tok)))
     if "EQUAL" in t.accepted and t.tok.type == "NEWLINE":
         what = f"`{t.name}`" if t.name else "this line"
         return t.say("SEQ0109", f"{what} needs an equation: `= …`", label="`=` and an expression are expected here")
@@ -157,7 +158,7 @@ def shapes(t: Trouble) -> Diagnostic | None:
     if t.brackets or not t.declares:
         return None
     named = t.prev is not None and t.prev.type == "NAME" and t.at == t.line + (1 if t.head.type == "NAME" else 2)
-    if "COLON" in t.accepted and named and t.tok.type == "LSQB":
+    if "COLON" in t.accepted and named and t.tok.type == "LSQB" and t.head.type != "NAME":
         return t.say("SEQ0137", "`:` is missing before the shape", help=t.fixed(": ["))
     if t.accepted == {"COLON"} and named:
         if t.tok.type in ("NEWLINE", "INIT", "EQUAL", "OF", "IN", "OVER", "ONCE", "FIXED"):
@@ -198,7 +199,7 @@ def dims_and_functions(t: Trouble) -> Diagnostic | None:
 
 def order_of_parts(t: Trouble) -> Diagnostic | None:
     """Parts of a declaration that do not belong to its kind, or stand in another order than the one order."""
-    if t.brackets or not t.declares or t.tok.type not in _PARTS or t.tok.type == "COLON":
+    if t.brackets or not t.declares or t.tok.type not in _PARTS or t.tok.type == "COLON" or t.wants_operand:
         return None
     kind = str(t.head)
     if t.tok.type == "EQUAL" and t.head.type == "STATE":

@@ -71,6 +71,7 @@ _FOREIGN_WORDS: Final = {
     "as": "a name is imported as it is called",
     "is": "equality is `==`",
 }
+_OWN_WORDS: Final = {"input": "in", "output": "out", "hidden": "state", "weight": "param", "parameter": "param"}
 
 
 def foreign_sign(t: Trouble) -> Diagnostic | None:
@@ -95,8 +96,7 @@ def foreign_sign(t: Trouble) -> Diagnostic | None:
         )
     if text in _SIGNS:
         new, words = _SIGNS[text]
-        space = t.prev is not None and new == "and" and ""
-        return t.say("SEQ0117", f"`{text}` is not a sign of the language", label=words, help=t.fixed(new + (space or "")) if new else "")
+        return t.say("SEQ0117", f"`{text}` is not a sign of the language", label=words, help=t.fixed(new) if new else "")
     if text in _UNICODE:
         new = _UNICODE[text]
         return t.say("SEQ0123", f"`{text}` is not a sign of the language", label=f"write `{new.strip()}`", help=t.fixed(new))
@@ -121,7 +121,9 @@ def _number(t: Trouble, text: str) -> Diagnostic:
         return t.say("SEQ0127", f"this number has {digits} digits; 40 are allowed")
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", text):
         return t.say("SEQ0127", f"`{text}` is too large for a floating-point number", label="infinity is written `inf`")
-    if text.startswith("."):
+    if text.startswith(".") and t.after_operand:
+        words = "a field has a name: `e.values`"
+    elif text.startswith("."):
         new, words = "0" + text, "a fraction begins with a digit"
     elif text.endswith("."):
         new, words = text[:-1], "a point stands between digits"
@@ -154,14 +156,16 @@ def _name(t: Trouble, text: str) -> Diagnostic:
             f"`{shortened(text)}` is not a name: a name begins with a letter",
             help=t.fixed(plain) if plain[:1].isalpha() else "",
         )
-    return t.say("SEQ0125", f"this name has {len(text)} letters; 64 are allowed", help="shorten it")
+    return t.say("SEQ0125", f"this name has {len(text)} letters; 64 are allowed", label="shorten it")
 
 
 def foreign_word(t: Trouble) -> Diagnostic | None:
     """`if`, `for`, `def`, …: at the start of a line, or after an expression."""
     word = str(t.head)
     if t.head.type == "NAME" and word in _FOREIGN_WORDS and t.at <= t.line + 1 and t.tok.type != "EQUAL":
-        return t.say("SEQ0120", f"`{word}` is not a word of the language", at=t.head, label=_FOREIGN_WORDS[word])
+        own = _OWN_WORDS.get(word)
+        new = t.fixed(own, t.line, t.line + 1) if own and t.tok.type == "NAME" else ""
+        return t.say("SEQ0120", f"`{word}` is not a word of the language", at=t.head, label=_FOREIGN_WORDS[word], help=new)
     word = str(t.tok)
     if t.tok.type == "NAME" and word in _FOREIGN_WORDS and t.after_operand:
         new = ""
@@ -181,6 +185,8 @@ def keyword_as_name(t: Trouble) -> Diagnostic | None:
     if t.tok.type != word.upper() or word not in KEYWORDS or "NAME" not in t.accepted:
         return None
     if t.wants_operand and t.next.type in OPERANDS and word not in ("of", "over"):
+        return None
+    if word == "over" and str(t.prev) == "cell":
         return None
     what = NAMED_AFTER.get(str(t.prev), "a name") if t.prev is not None else "a name"
     if t.at == t.line and word not in ("over", "of", "once", "fixed", "init", "where", "and", "or", "not"):

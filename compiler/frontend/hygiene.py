@@ -35,7 +35,7 @@ def decode(data: bytes, path: str, sink: Sink, limits: Limits = DEFAULT_LIMITS) 
             "SEQ0140",
             f"byte 0x{data[wrong.start]:02x} is not UTF-8",
             _place(path, before, len(before)),
-            help="save the file as UTF-8",
+            label="save the file as UTF-8",
         )
         return None
     return clean(text, path, sink, limits)
@@ -60,13 +60,13 @@ def clean(text: str, path: str, sink: Sink, limits: Limits = DEFAULT_LIMITS) -> 
         sink,
     )
     if (at := text.find(_MARK)) >= 0:
-        sink.report("SEQ0143", "a byte order mark stands inside the file", _place(path, text, at), help="remove it")
+        sink.report("SEQ0143", "a byte order mark stands inside the file", _place(path, text, at), label="remove it")
     if (at := text.find("\r")) >= 0:
         sink.report(
             "SEQ0144",
             "a carriage return without a line feed",
             _place(path, text, at),
-            help="end lines with a line feed (or carriage return and line feed)",
+            label="end lines with a line feed (or carriage return and line feed)",
         )
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > limits.line_length:
@@ -74,16 +74,16 @@ def clean(text: str, path: str, sink: Sink, limits: Limits = DEFAULT_LIMITS) -> 
                 "SEQ0145",
                 f"this line has {len(line)} characters; {limits.line_length} are allowed",
                 Span(path, number, limits.line_length + 1, number, limits.line_length + 2),
-                help="lines may break inside brackets",
+                label="lines may break inside brackets",
             )
             break
     return Source(path, text) if len(sink.found) == found else None
 
 
-def _refuse(pattern: re.Pattern[str], code: str, message: str, help: str, text: str, path: str, sink: Sink) -> None:
+def _refuse(pattern: re.Pattern[str], code: str, message: str, label: str, text: str, path: str, sink: Sink) -> None:
     """Reports the first character that `pattern` finds, by its number and never by itself."""
     if match := pattern.search(text):
-        sink.report(code, message.format(f"U+{ord(match[0]):04X}"), _place(path, text, match.start()), help=help)
+        sink.report(code, message.format(f"U+{ord(match[0]):04X}"), _place(path, text, match.start()), label=label)
 
 
 def _too_large(path: str, size: int, sink: Sink, limits: Limits) -> None:
@@ -91,7 +91,7 @@ def _too_large(path: str, size: int, sink: Sink, limits: Limits) -> None:
         "SEQ0146",
         f"the file has {size} bytes; {limits.file_bytes} are allowed",
         Span(path, 1, 1, 1, 1),
-        help="split it: `from other import NAME`",
+        label="split the file; `from other import NAME` joins the parts",
     )
 
 

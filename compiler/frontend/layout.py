@@ -123,7 +123,7 @@ class _Cutter:
                 "SEQ0147",
                 f"the file has more than {self.limits.tokens} words and signs",
                 token.span,
-                help="split it: `from other import NAME`",
+                label="split the file; `from other import NAME` joins the parts",
             )
         return token
 
@@ -157,7 +157,7 @@ class _Cutter:
         """Takes the bracket that `text` closes off the stack; False (and a message) where it closes nothing."""
         span = Span(self.source.path, number + 1, at + 1, number + 1, at + 2)
         if not self.brackets:
-            self.sink.report("SEQ0115", f"this `{text}` closes nothing", span, help="remove it")
+            self.sink.report("SEQ0115", f"this `{text}` closes nothing", span, label="remove it")
             return False
         opened = self.brackets.pop()
         wanted = _CLOSERS[str(opened.token)]
@@ -186,7 +186,7 @@ class _Cutter:
                 "SEQ0148",
                 f"brackets are nested more than {self.limits.nesting} deep",
                 token.span,
-                help="give the inner part a name of its own",
+                label="give the inner part a name of its own",
             )
         elif self.operators + sum(b.operators for b in self.brackets) > self.limits.operators:
             self.layout.broken = True
@@ -194,7 +194,7 @@ class _Cutter:
                 "SEQ0148",
                 f"one expression has more than {self.limits.operators} operators and brackets around each other",
                 token.span,
-                help="give a part of it a name of its own",
+                label="give a part of it a name of its own",
             )
 
     def newline(self) -> None:

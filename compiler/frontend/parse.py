@@ -89,6 +89,8 @@ class _Parser:
         self.blocks: list[int] = []  # where the open blocks begin
         self.last_error = -1
         self.told = 0
+        path = layout.source.path
+        self.faulty = {d.span.line for d in sink.found if d.severity == "error" and d.span.file == path}
 
     def run(self) -> syntax.File | None:
         """The tree; None after any error."""
@@ -154,8 +156,11 @@ class _Parser:
         return True
 
     def tell(self, states: list[int]) -> bool:
-        """Words the error at the present token; False once there were enough."""
+        """Words the error at the present token; False once there were enough. Silent where the layout found the line faulty."""
         self.last_error = self.at
+        first, last = self.tokens[self.line].span, self.tokens[self.at].span
+        if self.faulty.intersection(range(first.line, last.end_line + 1)):
+            return True
         if self.told >= self.limits.errors:
             self.sink.report("SEQ0150", f"more than {self.limits.errors} errors; the rest is not shown", self.tokens[self.at].span)
             return False

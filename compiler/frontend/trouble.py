@@ -107,7 +107,7 @@ class Trouble:
         notes: tuple[Note, ...] = (),
     ) -> Diagnostic:
         """The finding, at the wrong token unless another is named."""
-        return Diagnostic(code, message, self.place(at or self.tok), label, notes, help)
+        return Diagnostic(code, message, self.place(self.tok if at is None else at), label, notes, help)
 
     def place(self, token: Tok) -> Span:
         """Where a token stands; ends of lines have one column to point at."""

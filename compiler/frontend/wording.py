@@ -45,7 +45,6 @@ NAMED_AFTER: Final = {
     "import": "the name to import",
     "from": "the file to import from",
     "of": "a type or an axis",
-    "over": "what it runs along",
 }
 """What a name is, after each word that asks for one."""
 
@@ -69,6 +68,9 @@ def expected(accepted: frozenset[str], before: Tok | None = None) -> str:
         phrases.append("an operator")
         rest -= _OPERATORS
         rest -= {"DOT"}
+    if "NAME" in rest and str(before) == "over":
+        phrases.append("what it runs along (`t`, `edge`, `call`, …)")
+        rest -= {"NAME"}
     if "NAME" in rest:
         phrases.append(NAMED_AFTER.get(str(before), "a name") if before is not None else "a name")
         rest -= {"NAME", "OVER", "INIT"} if "OVER" in rest and "WHERE" in rest else {"NAME"}
