@@ -206,7 +206,7 @@ def rounded(z: np.ndarray) -> list[float]:
 
 def test_peephole_loop_meets_the_golden_values() -> None:
     w, r = wave(8, 1), wave(8, 2, o=1)
-    p = dict(zip(("pi_", "po", "pf"), wave(3, 2, o=2), strict=True))
+    p = dict(zip(("p_i", "p_o", "p_f"), wave(3, 2, o=2), strict=True))
     for k, gate in enumerate("iofg"):
         p |= {f"{gate}.linear.x": w[2 * k : 2 * k + 2], f"{gate}.linear.h": r[2 * k : 2 * k + 2]}
     last = loops.peephole(p, {"x": np.array([[[1.0], [-0.5], [0.25]]])})

@@ -51,14 +51,14 @@ def jordan(p: Arrays, given: Arrays) -> Arrays:
 
 def peephole(p: Arrays, given: Arrays) -> Arrays:
     """04, A6: input and forget gates see s_prev, the output gate sees the new s."""
-    n = p["pf"].shape[0]
+    n = p["p_f"].shape[0]
     h, s = start(given, "h", (1, n)), start(given, "c", (1, n))
     out = []
     for x in steps(given["x"]):
-        i = sigmoid(affine(p, "i.linear", x=x, h=h) + p["pi_"] * s)
-        f = sigmoid(affine(p, "f.linear", x=x, h=h) + p["pf"] * s)
+        i = sigmoid(affine(p, "i.linear", x=x, h=h) + p["p_i"] * s)
+        f = sigmoid(affine(p, "f.linear", x=x, h=h) + p["p_f"] * s)
         s = np.tanh(affine(p, "g.linear", x=x, h=h)) * i + s * f
-        o = sigmoid(affine(p, "o.linear", x=x, h=h) + p["po"] * s)
+        o = sigmoid(affine(p, "o.linear", x=x, h=h) + p["p_o"] * s)
         h = np.tanh(s) * o
         out.append(h)
     return {"y": stack(out), "state.h": h, "state.c": s}

@@ -306,7 +306,7 @@ def onnx_lstm(p: Values, given: Values) -> Values:
     onnx = importlib.import_module("onnx")
     evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator
     helper, kind = onnx.helper, onnx.TensorProto.DOUBLE
-    n = p["pf"].shape[0]
+    n = p["p_f"].shape[0]
     names = ["X", "W", "R", "B", "", "h0", "c0", "P"]
     node = helper.make_node("LSTM", names, ["Y", "Yh", "Yc"], hidden_size=n)
     ins = [helper.make_tensor_value_info(name, kind, None) for name in names if name]
@@ -322,7 +322,7 @@ def onnx_lstm(p: Values, given: Values) -> Values:
         "B": torch.cat([bias, torch.zeros_like(bias)])[None],
         "h0": given["state.h"][None],
         "c0": given["state.c"][None],
-        "P": torch.cat([p["pi_"], p["po"], p["pf"]])[None],
+        "P": torch.cat([p["p_i"], p["p_o"], p["p_f"]])[None],
     }
     y, h, c = evaluator(model).run(None, {k: v.detach().numpy() for k, v in feeds.items()})
     return {
