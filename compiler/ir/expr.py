@@ -360,6 +360,7 @@ class Invoke(Expr):
     dims       callee dim → size in the caller, both given and solved from arguments
     arguments  inputs; `params` bound parameters (callee's parameter name → value; `params = theta` is the name "*");
                `starts` bound starts (callee's state → value; `start = enc` is the name "*")
+    consts     callee const → value (made of consts, dims and levels: bound when the module is built)
     along      for each axis the callee runs along: (callee's axis, the caller's axis, reversed?); empty where the callee has no
                topology or runs along the caller's own chain (then `inline` is true: its states move with this body's)
     own        the axis whose indices have own weights, or ""
@@ -375,6 +376,7 @@ class Invoke(Expr):
     dims: tuple[tuple[str, Expr], ...]
     params: tuple[tuple[str, Expr], ...]
     starts: tuple[tuple[str, Expr], ...]
+    consts: tuple[tuple[str, Expr], ...]
     along: tuple[tuple[str, str, bool], ...]
     inline: bool
     own: str
