@@ -228,13 +228,15 @@ def hf_rglru(p: Values, given: Values) -> Values:
 
 
 def fla_hgrn(p: Values, given: Values) -> Values:
-    """fla's naive recurrence; it wants the decay as a logarithm and the input already multiplied by 1 - f."""
+    """fla's naive recurrence, then torch's norm; it wants the decay as a logarithm and the input already multiplied by 1 - f."""
     theirs = importlib.import_module("fla.ops.hgrn.naive")
     x, low = given["x"], given["low"][:, None]
     f = low + (1 - low) * torch.sigmoid(F.linear(x, p["f.linear.x"]))
     with double(theirs):
         h, last = theirs.naive_recurrent_hgrn((1 - f) * F.silu(F.linear(x, p["i.linear.x"])), f.log(), output_final_state=True)
-    return {"watch.h": h, "state.h": last}
+    gate = F.silu(F.linear(x, p["g.linear.x"]))
+    y = F.linear(F.rms_norm(h, h.shape[-1:], p["r.rmsnorm.gain"], 1e-6) * gate, p["r.linear.arg"])
+    return {"y": y, "watch.h": h, "state.h": last}
 
 
 def part_of(package: str, path: str) -> ModuleType:
