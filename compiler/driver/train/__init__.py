@@ -1,0 +1,1 @@
+"""Trains a model on text or digits; see loop.py."""
