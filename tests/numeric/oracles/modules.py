@@ -228,7 +228,7 @@ def hf_rglru(p: Values, given: Values) -> Values:
 
 
 def fla_hgrn(p: Values, given: Values) -> Values:
-    """fla's naive recurrence, then torch's norm; it wants the decay as a logarithm and the input already multiplied by 1 - f."""
+    """fla's naive recurrence, then torch's norm; it takes log f and the input already multiplied by 1 - f."""
     theirs = importlib.import_module("fla.ops.hgrn.naive")
     x, low = given["x"], given["low"][:, None]
     f = low + (1 - low) * torch.sigmoid(F.linear(x, p["f.linear.x"]))
