@@ -1,0 +1,60 @@
+"""Timing several contenders fairly: in one process, in turns, medians and quartiles.
+
+Each round runs every contender once, in an order that turns from round to round, so that drift of the machine meets all alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds of one contender: median and quartiles of `runs` runs."""
+
+    who: str
+    median: float
+    low: float
+    high: float
+    runs: int
+
+
+def race(
+    contenders: Sequence[tuple[str, Callable[[], object]]],
+    *,
+    seconds: float,
+    least: int = 5,
+    most: int = 200,
+    sync: Callable[[], None] = lambda: None,
+    tick: Callable[[str], None] = lambda who: None,
+) -> list[Timing]:
+    """Times the contenders for about `seconds`, at least `least` rounds after one that warms up."""
+    found: dict[str, list[float]] = {who: [] for who, _ in contenders}
+    for who, run in contenders:
+        tick(who)
+        run()
+    sync()
+    start = time.perf_counter()
+    number = 0
+    while number < most and (number < least or time.perf_counter() - start < seconds):
+        turned = [*contenders[number % len(contenders) :], *contenders[: number % len(contenders)]] if contenders else []
+        for who, run in turned:
+            tick(who)
+            sync()
+            before = time.perf_counter()
+            run()
+            sync()
+            found[who].append((time.perf_counter() - before) * 1e3)
+        number += 1
+        if number >= 2 and time.perf_counter() - start > 4 * seconds:
+            break
+    return [_summary(who, runs) for who, runs in found.items()]
+
+
+def _summary(who: str, runs: Sequence[float]) -> Timing:
+    median = statistics.median(runs)
+    low, _, high = statistics.quantiles(runs, n=4) if len(runs) > 1 else (median, median, median)
+    return Timing(who, median, low, high, len(runs))

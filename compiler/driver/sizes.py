@@ -1,0 +1,95 @@
+"""Sizes of dims: the spec's own, those asked for, and small ones that come out whole.
+
+In:   the dims of a checked body.      Out: a size for each dim.
+Refuses: (`Unusable`) a size for a dim that does not exist, a dim that does not come out whole, a dim nobody gave a size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice, product
+
+from seqc.compiler.diagnostics.suggest import did_you_mean
+from seqc.compiler.driver.usage import Unusable
+from seqc.compiler.graph.sizes import evaluate
+from seqc.compiler.ir.expr import DimSize, walk
+from seqc.compiler.ir.spec import Body
+
+Sizes = dict[str, int]
+
+
+def resolve(body: Body, given: Mapping[str, int], fill: Mapping[str, int] | int | None = None) -> Sizes:
+    """All sizes of a body: those given, the spec's own for the rest. `fill` is what dims without a value get.
+
+    Raises `Unusable` in plain words.
+    """
+    names = [d.name for d in body.dims]
+    for name in given:
+        if name not in names:
+            raise Unusable(
+                f"`{body.name}` has no dim `{name}`", did_you_mean(name, names) or f"its dims are {', '.join(names) or 'none'}"
+            )
+    sizes: Sizes = dict(given)
+    for dim in body.dims:
+        if dim.name not in sizes and dim.value is None:
+            default = fill.get(dim.name) if isinstance(fill, Mapping) else fill
+            if default is None:
+                raise Unusable(f"`{dim.name}` of `{body.name}` has no size", f"give it one: --set {dim.name}=64")
+            sizes[dim.name] = default
+    left = [d for d in body.dims if d.name not in sizes]
+    while left:
+        ready = [(d, evaluate(d.value, sizes)) for d in left if d.value is not None]
+        known = [(d, size) for d, size in ready if size is not None]
+        if not known:
+            raise Unusable(f"`{left[0].name}` of `{body.name}` cannot be computed", "give sizes with --set")
+        for dim, size in known:
+            if size.denominator != 1 or size < 0:
+                so_far = ", ".join(f"{k} = {v}" for k, v in sizes.items())
+                raise Unusable(f"`{dim.name}` of `{body.name}` comes out as {size}, which is no size, with {so_far}")
+            sizes[dim.name] = int(size)
+        left = [d for d in left if d.name not in sizes]
+    return {name: sizes[name] for name in names}
+
+
+def defaults(body: Body, given: Mapping[str, int] | None = None) -> Sizes:
+    """Sizes for figures: the spec's own; a dim without one gets the first power of two from 256 up with which all come out
+    whole (`{}` where none does)."""
+    for size in (256, 512, 1024, 768, 64, 60, 16, 4, 2, 1):
+        try:
+            return resolve(body, given or {}, size)
+        except Unusable:
+            continue
+    return {}
+
+
+def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]:
+    """Small sizes for checks, the best first: all dims whole and at least 1, different from each other where that is to be had."""
+    given = dict(given or {})
+    derived = {d.name for d in body.dims if d.value is not None and any(isinstance(n, DimSize) for n in walk(d.value))}
+    choices: list[list[tuple[str, int]]] = []
+    for dim in body.dims:
+        if dim.name in given or dim.name in derived:
+            continue
+        if dim.value is None:
+            choices.append([(dim.name, n) for n in (6, 4, 12, 8, 16, 24, 3, 2, 32, 48, 64, 128)])
+        else:
+            own = evaluate(dim.value, {}) or 1
+            options = dict.fromkeys([n for n in (3, 2, 4, 1) if n <= own] + [int(own)])
+            choices.append([(dim.name, n) for n in options])
+    found: list[tuple[tuple[int, ...], Sizes]] = []
+    for pick in islice(product(*choices), 20_000):
+        try:
+            sizes = resolve(body, {**given, **dict(pick)})
+        except Unusable:
+            continue
+        if all(n >= 1 for n in sizes.values()):
+            found.append((_badness(sizes), sizes))
+    found.sort(key=lambda f: f[0])
+    yield from (sizes for _, sizes in found[:8])
+
+
+def _badness(sizes: Sizes) -> tuple[int, ...]:
+    values = list(sizes.values())
+    ones = sum(v == 1 for v in values)
+    total = sum(values)
+    return (ones + 2 * (len(values) - len(set(values))) + total // 4, total)

@@ -1,0 +1,38 @@
+"""Who can run a spec: a table that backends join.
+
+An executor is named as `backend=` names it. `missing()` says why it cannot run here (""), `modes(components)` which scan modes it
+offers for a body with these components (as the JSON report describes them), `dtypes` what it computes in. `verify` compares each
+with the reference in float64, `bench` times each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Components = Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """One backend."""
+
+    name: str
+    modes: Callable[[Components], list[str]]
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    missing: Callable[[], str] = lambda: ""
+
+
+def legal_everywhere(components: Components, offered: Sequence[str]) -> list[str]:
+    """The modes among `offered` that are legal for some component; the others of the body then run sequentially."""
+    return [m for m in offered if m == "sequential" or any(c["modes"].get(m, {}).get("legal") for c in components)]
+
+
+EXECUTORS: tuple[Executor, ...] = (Executor("reference", lambda components: legal_everywhere(components, ("sequential",))),)
+"""All that are built, the reference first."""
+
+
+def available() -> list[Executor]:
+    """Those that can run here."""
+    return [e for e in EXECUTORS if not e.missing()]

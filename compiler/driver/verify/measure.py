@@ -1,0 +1,70 @@
+"""How far apart two results are, and how far they may be.
+
+The error is the root mean square of the difference over that of the reference (`rms ratio`); infinities and NaN must stand in
+the same places. Limits follow the error of rounding along `steps` steps; they stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Verdict = Literal["ok", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row of the table: `what` was compared for one backend, mode and dtype of one body."""
+
+    body: str
+    backend: str
+    mode: str
+    dtype: str
+    what: str
+    verdict: Verdict
+    error: float | None = None
+    limit: float | None = None
+    note: str = ""
+
+
+def limit_of(dtype: str, steps: int, *, gradient: bool = False) -> float:
+    """The largest ratio that passes. float64 leaves room for sums in another order only."""
+    length = math.sqrt(max(1, steps))
+    if dtype == "float64":
+        return (1e-10 if gradient else 1e-12) * length
+    return min(1e-4, 1e-5 * length) if gradient else min(2e-5, 1e-6 * length)
+
+
+def ratio(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
+    """The largest ratio over pairs of tensors; `inf` where shapes or the places of infinities and NaN differ."""
+    if len(found) != len(wanted):
+        return math.inf
+    return max((_one(a, b) for a, b in zip(found, wanted, strict=True)), default=0.0)
+
+
+def _one(a: Tensor, b: Tensor) -> float:
+    import torch
+
+    if a.shape != b.shape:
+        return math.inf
+    if not a.numel():
+        return 0.0
+    if not (b.is_floating_point() or b.is_complex()):
+        return 0.0 if bool((a == b).all()) else math.inf
+    if b.is_complex() or a.is_complex():
+        a, b = torch.view_as_real(a.detach()), torch.view_as_real(b.detach())
+    a, b = a.detach().double(), b.detach().double()
+    finite = torch.isfinite(b)
+    if not bool((torch.isfinite(a) == finite).all()) or not bool((a[~finite].nan_to_num() == b[~finite].nan_to_num()).all()):
+        return math.inf
+    a, b = a[finite], b[finite]
+    if not a.numel():
+        return 0.0
+    size = float(b.square().mean().sqrt())
+    far = float((a - b).square().mean().sqrt())
+    return far / size if size > 1e-30 else far
