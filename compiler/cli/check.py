@@ -24,8 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Checks each spec; the worst exit code."""
     from seqc.compiler.cli.console import Console
-    from seqc.compiler.cli.messages import nothing_read, record, show
+    from seqc.compiler.cli.messages import nothing_read, show
     from seqc.compiler.diagnostics.diagnostic import Diagnostic, Rejected, Sink
+    from seqc.compiler.diagnostics.render import to_json
     from seqc.compiler.driver.pipeline import compiled
     from seqc.compiler.driver.target import target_of
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             found, sources = rejected.diagnostics, {}
             code = 2 if nothing_read(found) else 1
         worst = max(worst, code)
-        records += [{"spec": name, **record(d)} for d in found]
+        records += [{"spec": name, **to_json(d)} for d in found]
         if args.format == "text":
             show(found, sources, args.color)
             errors = sum(d.severity == "error" for d in found)

@@ -79,7 +79,9 @@ class Console:
             text = text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
         self.stream.write(text + "\n")
 
-    def table(self, rows: Sequence[Sequence[str]], head: Sequence[str] = (), *, indent: int = 0, right: Sequence[int] = ()) -> None:
+    def table(
+        self, rows: Sequence[Sequence[str]], head: Sequence[str] = (), *, indent: int = 0, right: Sequence[int] = ()
+    ) -> None:
         """Columns under each other; those numbered in `right` are right-aligned."""
         everything = [list(head), *map(list, rows)] if head else [list(r) for r in rows]
         if not everything:

@@ -11,7 +11,7 @@ from pathlib import Path
 from seqc.compiler.cli.shared import add_colour
 
 EPILOG = """`-` reads standard input and writes standard output. Folders stand for all `.seq` files in them.
-exit codes: 0 formatted (with --check: nothing to do), 1 a spec does not parse (with --check: a file would change), 2 no such file"""
+exit codes: 0 formatted (--check: nothing to do), 1 a spec does not parse (--check: a file would change), 2 no such file"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -92,7 +92,7 @@ def _overview() -> argparse.ArgumentParser:
         prog="seqc",
         usage="seqc COMMAND … (`seqc COMMAND --help` shows its options)",
         description="A compiler for sequence architectures: the mathematics of one step in, a PyTorch module out.",
-        epilog=f"commands:\n{commands}\n\nSPEC is a path or a bundled spec (`seqc list`), with NAME:Cell where a file has several.\n{EXITS}",
+        epilog=f"commands:\n{commands}\n\nSPEC is a path or a bundled spec (`seqc list`); NAME:Cell picks one body.\n{EXITS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 def add_colour(parser: argparse.ArgumentParser) -> None:
     """`--color`."""
     parser.add_argument(
-        "--color", "--colour", choices=("auto", "always", "never"), default="auto", help="colours: auto means on a terminal only"
+        "--color",
+        "--colour",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colours: auto means on a terminal only",
     )
 
 
@@ -23,7 +27,9 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 
 def add_sizes(parser: argparse.ArgumentParser) -> None:
     """`--set` for dims."""
-    parser.add_argument("--set", action="append", default=[], metavar="DIM=SIZE", dest="sizes", help="the size of a dim; repeatable")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="DIM=SIZE", dest="sizes", help="the size of a dim; repeatable"
+    )
 
 
 def add_lowering(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +40,9 @@ def add_lowering(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="who runs it; auto chooses and says so, any other is a promise",
     )
-    parser.add_argument("--scan", default="auto", metavar="MODE", help="scan mode, or auto; `seqc explain SPEC` lists the legal ones")
+    parser.add_argument(
+        "--scan", default="auto", metavar="MODE", help="scan mode, or auto; `seqc explain SPEC` lists the legal ones"
+    )
 
 
 def options_of(args: argparse.Namespace) -> Options:

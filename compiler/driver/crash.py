@@ -1,7 +1,7 @@
 """A bug in seqc: what is told of it, and the file that lets somebody else see it.
 
-An exception that no stage meant to raise becomes a `Crash`, which names the last stage that went well. The command line shows it
-as a message with code SEQ0901 and writes a report: version, command, traceback and the spec's text.
+An exception that no stage meant to raise becomes a `Crash`, which names the last stage that went well. The command line
+shows it as a message with code SEQ0901 and writes a report: version, command, traceback and the spec's text.
 """
 
 from __future__ import annotations

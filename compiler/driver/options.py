@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-
 from seqc.compiler.driver.usage import Unusable
 
 STAGES = ("syntax", "spec", "graph", "analysis", "plan", "code")
@@ -27,7 +26,9 @@ STAGES = ("syntax", "spec", "graph", "analysis", "plan", "code")
 Backend = Literal["auto", "reference", "native", "triton"]
 MODES = ("sequential", "associative", "chunked", "quadratic", "convolution", "newton")
 
-_SCAN = re.compile(r"auto|sequential|associative|convolution|quadratic|wavefront|chunked(\(\d{1,6}\))?|newton(\([^()]{0,200}\))?")
+_SCAN = re.compile(
+    r"auto|sequential|associative|convolution|quadratic|wavefront|chunked(\(\d{1,6}\))?|newton(\([^()]{0,200}\))?"
+)
 _DEVICE = re.compile(r"cpu|meta|cuda(:\d{1,3})?|xpu(:\d{1,3})?|mps")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -35,7 +36,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 def _scan(value: str) -> str:
     value = "quadratic" if value == "attention" else value
     if not _SCAN.fullmatch(value):
-        raise ValueError(f"`{value}` is no scan mode; there are auto, {', '.join(MODES)} (chunked may say its length: chunked(64))")
+        raise ValueError(f"`{value[:60]}` is no scan mode; there are auto, {', '.join(MODES)} (chunked(64) says its length)")
     return value
 
 

@@ -1,8 +1,8 @@
 """The whole order of the compiler, in one list.
 
-`STAGES` is what happens to a spec, from text to code; each stage has a name, one function that makes it from the stages before, and
-one that prints it. `compiled(spec, until="plan")` runs them up to one stage and keeps every result. Errors in the spec raise
-`Rejected`; anything else that goes wrong inside a stage becomes a `Crash` that names the last good stage.
+`STAGES` is what happens to a spec, from text to code; each stage has a name, one function that makes it from the stages
+before, and one that prints it. `compiled(spec, until="plan")` runs them up to one stage and keeps every result. Errors in the
+spec raise `Rejected`; anything else that goes wrong inside a stage becomes a `Crash` that names the last good stage.
 """
 
 from __future__ import annotations

@@ -45,9 +45,7 @@ def inputs_of(body: Body, given: tuple[str, ...] = (), *, losses: bool = False) 
     if losses:
         wanted |= reached(body, [v.name for v in body.values if v.kind == "loss"])
     return [
-        v
-        for v in body.values
-        if v.kind == "input" and v.name in wanted and (v.value is None or is_draw(v) or v.name in given)
+        v for v in body.values if v.kind == "input" and v.name in wanted and (v.value is None or is_draw(v) or v.name in given)
     ]
 
 

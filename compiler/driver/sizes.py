@@ -63,7 +63,7 @@ def defaults(body: Body, given: Mapping[str, int] | None = None) -> Sizes:
 
 
 def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]:
-    """Small sizes for checks, the best first: all dims whole and at least 1, different from each other where that is to be had."""
+    """Small sizes for checks, the best first: all dims whole and at least 1, different from each other where that can be."""
     given = dict(given or {})
     derived = {d.name for d in body.dims if d.value is not None and any(isinstance(n, DimSize) for n in walk(d.value))}
     choices: list[list[tuple[str, int]]] = []

@@ -1,9 +1,9 @@
 """What a user would take instead of a spec: the library's layer, where there is one.
 
 A table from bundled specs (file name, body) to builders; this is about libraries, not about compiling, so names stand here.
-Each builder gets the body's sizes and returns a torch module that maps [batch, time, D] to [batch, time, …], or None where the
-library is not installed or does not do these sizes. Any other streaming spec has as its peer the loop one writes by hand: `step`
-for every step and a `stack`.
+Each builder gets the body's sizes and returns a torch module that maps [batch, time, D] to [batch, time, …], or None where
+the library is not installed. Any other streaming spec has as its peer the loop one writes by hand: `step` for every step and a
+`stack`.
 """
 
 from __future__ import annotations
@@ -79,10 +79,14 @@ def _attention(window: bool) -> Builder:
 
 def _mambapy(sizes: Mapping[str, int]) -> Any:
     try:
-        from mambapy.mamba import MambaBlock, MambaConfig
+        from mambapy.mamba import MambaBlock, MambaConfig  # type: ignore[import-not-found]
     except ImportError:
         return None
-    return MambaBlock(MambaConfig(d_model=sizes["D"], n_layers=1, d_state=sizes["N"], dt_rank=sizes["R"], expand_factor=sizes["E"] // sizes["D"]))
+    return MambaBlock(
+        MambaConfig(
+            d_model=sizes["D"], n_layers=1, d_state=sizes["N"], dt_rank=sizes["R"], expand_factor=sizes["E"] // sizes["D"]
+        )
+    )
 
 
 def _transformers_mamba(sizes: Mapping[str, int]) -> Any:
@@ -92,7 +96,11 @@ def _transformers_mamba(sizes: Mapping[str, int]) -> Any:
     except ImportError:
         return None
     config = MambaConfig(
-        hidden_size=sizes["D"], state_size=sizes["N"], expand=sizes["E"] // sizes["D"], time_step_rank=sizes["R"], num_hidden_layers=1
+        hidden_size=sizes["D"],
+        state_size=sizes["N"],
+        expand=sizes["E"] // sizes["D"],
+        time_step_rank=sizes["R"],
+        num_hidden_layers=1,
     )
     return MambaMixer(config, layer_idx=0)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import networkx as nx
-
 from seqc.compiler.driver.draw.metrics import broken
 from seqc.compiler.driver.draw.picture import Box, Edge, Kind, Node, Picture
 from seqc.compiler.driver.words import right_side, size_text, topology_text
@@ -115,25 +114,22 @@ class _Builder:
         """Strongly connected values, lagged reads along the topology included."""
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(reads)
-        for name, found in reads.items():
-            for source, lag in found:
+        for name, sources in reads.items():
+            for source, lag in sources:
                 if not (lag and self._level_lag(lag, self.table[source])):
                     graph.add_edge(source, name)
         place = {v.name: i for i, v in enumerate(self.shown)}
-        order: dict[str, int] = {}
-        found = [c for c in nx.strongly_connected_components(graph) if len(c) > 1 or any(graph.has_edge(n, n) for n in c)]
         whole = nx.condensation(graph)
-        for number, node in enumerate(nx.lexicographical_topological_sort(whole, key=lambda n: min(place[m] for m in whole.nodes[n]["members"]))):
-            for member in whole.nodes[node]["members"]:
-                order[member] = number
-        return sorted(found, key=lambda c: min(order[n] for n in c))
+        first = {n: min(place[m] for m in whole.nodes[n]["members"]) for n in whole}
+        groups: list[set[str]] = [whole.nodes[n]["members"] for n in nx.lexicographical_topological_sort(whole, key=first.get)]
+        return [c for c in groups if len(c) > 1 or any(graph.has_edge(n, n) for n in c)]
 
     # ---- nodes and boxes ----------------------------------------------------------------------------------------------
 
     def _node(self, v: Value) -> Node:
         kind: Kind = "value"
         if v.kind in ("param", "const", "state", "gate", "out", "loss"):
-            kind = v.kind  # type: ignore[assignment]
+            kind = v.kind
         elif v.kind == "input":
             kind = "input"
         elif isinstance(v.value, Invoke):
@@ -154,7 +150,8 @@ class _Builder:
         for number, members in enumerate(components, 1):
             states = frozenset(members)
             word = next((text for names, text in self.verdicts if names and names <= states), "")
-            groups.append((f"#{number}", Box(f"#{number}", "component", f"{number} · {word}" if word else str(number), ()), set(members)))
+            title = f"{number} · {word}" if word else str(number)
+            groups.append((f"#{number}", Box(f"#{number}", "component", title, ()), set(members)))
         for level in self.body.levels:
             inside = {v.name for v in self.shown if level.id in v.level}
             if inside and all(inside <= c or c <= inside or not inside & c for c in components):

@@ -59,7 +59,9 @@ class Layers:
     height: float
 
 
-def place(items: Sequence[Item], arcs: Sequence[Arc], hints: Mapping[str, float], gap_y: float = GAP_Y, near: float = 0.0) -> Layers:
+def place(
+    items: Sequence[Item], arcs: Sequence[Arc], hints: Mapping[str, float], gap_y: float = GAP_Y, near: float = 0.0
+) -> Layers:
     """Ranks, orders and places everything. `hints` are x positions wanted for ports by key; `near` is how far ports
     stand from what is next to them."""
     table = {item.key: item for item in items}
@@ -72,7 +74,9 @@ def place(items: Sequence[Item], arcs: Sequence[Arc], hints: Mapping[str, float]
         rows[item.rank].append(item.key)
     _order(rows, table, segments, hints)
     _columns(rows, table, segments)
-    tops, bottoms, y = [], [], 0.0
+    tops: list[float] = []
+    bottoms: list[float] = []
+    y = 0.0
     for number, row in enumerate(rows):
         height = max((table[k].height for k in row), default=0.0)
         if number:
@@ -153,9 +157,7 @@ def is_bend(key: str) -> bool:
 # ---- order ------------------------------------------------------------------------------------------------------------
 
 
-def _order(
-    rows: list[list[str]], table: Mapping[str, Item], segments: Sequence[Arc], hints: Mapping[str, float]
-) -> None:
+def _order(rows: list[list[str]], table: Mapping[str, Item], segments: Sequence[Arc], hints: Mapping[str, float]) -> None:
     up: dict[str, list[str]] = {k: [] for k in table}
     down: dict[str, list[str]] = {k: [] for k in table}
     for s in segments:
@@ -232,9 +234,7 @@ def _apart(a: Item, b: Item) -> float:
     return a.width / 2 + gap + b.width / 2
 
 
-def _separated(
-    row: Sequence[str], table: Mapping[str, Item], goals: Sequence[float], weights: Sequence[float]
-) -> list[float]:
+def _separated(row: Sequence[str], table: Mapping[str, Item], goals: Sequence[float], weights: Sequence[float]) -> list[float]:
     """The places nearest to `goals` that keep the order and the distances (isotonic regression)."""
     offsets = [0.0]
     for a, b in zip(row, row[1:], strict=False):

@@ -239,7 +239,9 @@ class _Arranger:
         for arc, edges in group.arcs.items():
             lagged = all(e.lag for e in edges)
             here = arc.target
-            last = [s for s in into.get((here, "", ""), []) if self._origin(grid, s) == (arc.source, arc.out) and s.into == arc.into]
+            last = [
+                s for s in into.get((here, "", ""), []) if self._origin(grid, s) == (arc.source, arc.out) and s.into == arc.into
+            ]
             while last:
                 s = last[0]
                 kinds.setdefault(s, set()).add(lagged)
@@ -267,7 +269,14 @@ class _Arranger:
                 high = b.y - b.height / 2 - 11.0 - 3.0 * number
                 ax = a.x + min(a.width * 0.32, 26.0)
                 label_at = (lane + 6.0, (low + high) / 2 + 13.0 * (number - (len(sources) - 1) / 2))
-                points = ((ax, a.y + a.height / 2), (ax, low), (lane, low), (lane, high), (b.x, high), (b.x, b.y - b.height / 2))
+                points = (
+                    (ax, a.y + a.height / 2),
+                    (ax, low),
+                    (lane, low),
+                    (lane, high),
+                    (b.x, high),
+                    (b.x, b.y - b.height / 2),
+                )
                 drawing.lines.append(Line(points, False, True, True, edge.lag, label_at))
 
     @staticmethod

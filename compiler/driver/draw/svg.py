@@ -56,7 +56,8 @@ def write(picture: Picture, drawing: Drawing) -> str:
         '<marker id="lagtip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0.5,0.8 L7.2,4 L0.5,7.2 z" fill="#6fa67c"/></marker></defs>',
         f'<rect width="{_n(width)}" height="{_n(height)}" fill="#ffffff"/>',
-        f'<text x="{_n(MARGIN)}" y="34" class="sans" font-size="20" font-weight="600" fill="#1f2328">{escape(picture.title)}</text>',
+        f'<text x="{_n(MARGIN)}" y="34" class="sans" font-size="20" font-weight="600" fill="#1f2328">'
+        f"{escape(picture.title)}</text>",
         f'<text x="{_n(MARGIN)}" y="54" class="sans" font-size="12.5" fill="#656d76">{escape(picture.subtitle)}</text>',
         f'<g transform="translate({_n(dx)} {_n(dy)})">',
         *(_box(box, rect) for box, rect in drawing.boxes),
@@ -92,8 +93,9 @@ def _caption(box: Box, rect: Rect) -> str:
     """The box's title, with a halo, so that lines may pass behind it."""
     x, y = rect.x - rect.width / 2, rect.y - rect.height / 2
     return (
-        f'<text x="{_n(x + 13)}" y="{_n(y + 18)}" class="mono" font-size="{LABEL}" font-weight="600" fill="{BOX_TEXT[box.kind]}" '
-        f'stroke="{BOX_FILL[box.kind]}" stroke-width="4" paint-order="stroke">{escape(box.title)}</text>'
+        f'<text x="{_n(x + 13)}" y="{_n(y + 18)}" class="mono" font-size="{LABEL}" font-weight="600" '
+        f'fill="{BOX_TEXT[box.kind]}" stroke="{BOX_FILL[box.kind]}" stroke-width="4" paint-order="stroke">'
+        f"{escape(box.title)}</text>"
     )
 
 
@@ -120,8 +122,8 @@ def _node(node: Node, rect: Rect) -> str:
         )
     for number, line in enumerate(node.lines):
         out.append(
-            f'<text x="{_n(rect.x)}" y="{_n(top + LINE * (number + 1))}" text-anchor="middle" class="mono" font-size="{EQUATION}" '
-            f'fill="{ink}" opacity="0.8" xml:space="preserve">{escape(line)}</text>'
+            f'<text x="{_n(rect.x)}" y="{_n(top + LINE * (number + 1))}" text-anchor="middle" class="mono" '
+            f'font-size="{EQUATION}" fill="{ink}" opacity="0.8" xml:space="preserve">{escape(line)}</text>'
         )
     out.append("</g>")
     return "".join(out)
@@ -175,7 +177,7 @@ def _towards(a: Point, b: Point, length: float) -> Point:
 
 
 def _legend(kinds: Sequence[Kind], lags: bool, boxes: Sequence[Box]) -> list[tuple[str, str]]:
-    entries = [(kind, KINDS[kind]) for kind in kinds if kind != "lag"]
+    entries: list[tuple[str, str]] = [(kind, KINDS[kind]) for kind in kinds if kind != "lag"]
     if any(b.kind == "component" for b in boxes):
         entries.append(("component", "recurrent component"))
     if any(b.kind == "level" for b in boxes):
@@ -217,12 +219,11 @@ def _legend_text(rows: Sequence[Sequence[tuple[str, str]]], top: float) -> list[
                     (BOX_FILL[kind], BOX_EDGE[kind]) if kind in BOX_FILL else (COLOURS[kind][0], COLOURS[kind][1])  # type: ignore[index]
                 )
                 out.append(
-                    f'<rect x="{_n(x)}" y="{_n(y)}" width="18" height="12" rx="3.5" fill="{fill}" stroke="{border}" stroke-width="1.2"/>'
+                    f'<rect x="{_n(x)}" y="{_n(y)}" width="18" height="12" rx="3.5" fill="{fill}" stroke="{border}" '
+                    f'stroke-width="1.2"/>'
                 )
             out.append(
                 f'<text x="{_n(x + 26)}" y="{_n(y + 10.3)}" class="sans" font-size="12" fill="#57606a">{escape(text)}</text>'
             )
             x += _entry_width(text)
     return out
-
-

@@ -41,7 +41,15 @@ def equations(body: Body) -> Iterator[Equation]:
         right = subscripted(right_side(v.text), body, v, changing) if v.value is not None and v.text else ""
         shape = "" if v.axes is None else f"[{', '.join(v.axes)}]"
         yield Equation(
-            v.name, v.kind, v.name + (f"_{step}" if step else ""), right, shape, range_text(v), start_text(v), v.span.line, v.doc
+            v.name,
+            v.kind,
+            v.name + (f"_{step}" if step else ""),
+            right,
+            shape,
+            range_text(v),
+            start_text(v),
+            v.span.line,
+            v.doc,
         )
 
 

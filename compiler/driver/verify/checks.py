@@ -1,7 +1,7 @@
 """The checks, one function each: from a subject and a layer to an error and the limit it is held to.
 
-`values`, `loss`, `gradients`, `state` compare a layer with the float64 reference. `gradcheck` compares the derivative in a random
-direction with a central difference. `step`, `split`, `packed`, `reset`, `padding` compare a layer with itself: run step by step, in
+`gradients` is compared with the float64 reference by the caller. `gradcheck` compares the derivative in a random direction with
+central differences. `stepwise`, `split`, `packed`, `reset` and `padding` compare a layer with itself: run step by step, in
 pieces, several sequences packed into one, started anew in the middle, with NaN behind the end.
 """
 
@@ -50,7 +50,7 @@ def gradients(subject: Subject, layer: Any, dtype: str) -> Tensors:
     total = scalar(run(layer, values), 1)
     if not leaves or not torch.is_tensor(total) or not total.requires_grad:
         return []
-    found = torch.autograd.grad(total, leaves, allow_unused=True)
+    found: Any = torch.autograd.grad(total, leaves, allow_unused=True)
     return [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves, strict=True)]
 
 
@@ -65,9 +65,9 @@ def gradcheck(subject: Subject, layer: Any, dtype: str) -> Outcome:
     total = scalar(run(layer, values), 1)
     if not leaves or not torch.is_tensor(total) or not total.requires_grad:
         return 0.0, 1e-6
-    found = torch.autograd.grad(total, leaves, allow_unused=True)
+    found: Any = torch.autograd.grad(total, leaves, allow_unused=True)
     directions = [torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype) for leaf in leaves]
-    slope = sum(float((g * d.conj()).real.sum()) for g, d in zip(found, directions, strict=True) if g is not None)
+    slope = sum((float((g * d.conj()).real.sum()) for g, d in zip(found, directions, strict=True) if g is not None), 0.0)
 
     def moved(width: float) -> float:
         with torch.no_grad():
@@ -196,7 +196,6 @@ def padding(subject: Subject, layer: Any, dtype: str) -> Outcome:
         spoiled[k] = v.requires_grad_(True) if v.is_floating_point() or v.is_complex() else v
     found = run(layer, spoiled, lengths=torch.tensor(lengths))
     wanted: Tensors = []
-    states: list[Tensors] = []
     alone = [
         run(layer, {k: v.narrow(0, row, 1) for k, v in cut(subject.sample, values, 0, length).items()})
         for row, length in enumerate(lengths)
@@ -214,7 +213,8 @@ def padding(subject: Subject, layer: Any, dtype: str) -> Outcome:
     leaves = leaves_of(layer, spoiled)
     total = scalar(found, 1)
     if leaves and torch.is_tensor(total) and total.requires_grad:
-        grads = [g for g in torch.autograd.grad(total, leaves, allow_unused=True) if g is not None]
+        arrived: Any = torch.autograd.grad(total, leaves, allow_unused=True)
+        grads = [g for g in arrived if g is not None]
         if not all(bool(torch.isfinite(torch.view_as_real(g) if g.is_complex() else g).all()) for g in grads):
             error = float("inf")
     return error, _same(subject, dtype)

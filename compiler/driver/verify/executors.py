@@ -1,8 +1,8 @@
 """Who can run a spec: a table that backends join.
 
-An executor is named as `backend=` names it. `missing()` says why it cannot run here (""), `modes(components)` which scan modes it
-offers for a body with these components (as the JSON report describes them), `dtypes` what it computes in. `verify` compares each
-with the reference in float64, `bench` times each.
+An executor is named as `backend=` names it. `missing()` says why it cannot run here (""), `modes(components)` which scan
+modes it offers for a body with these components (as the JSON report describes them), `dtypes` what it computes in. `verify`
+compares each with the reference in float64, `bench` times each.
 """
 
 from __future__ import annotations
