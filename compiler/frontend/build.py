@@ -203,9 +203,7 @@ class Builder:
     def extern(self, c: Children) -> s.Extern:
         arrow = next(n for n, x in enumerate(c) if isinstance(x, Tok) and x.type == "ARROW")
         before, after = c[:arrow], c[arrow:]
-        return s.Extern(
-            _word(c[1]), _all(before, s.Slot), _all(after, s.Slot), _words(after), _line_doc(c), span=_span(c)
-        )
+        return s.Extern(_word(c[1]), _all(before, s.Slot), _all(after, s.Slot), _words(after), _line_doc(c), span=_span(c))
 
     def slot(self, c: Children) -> s.Slot:
         return s.Slot(_word(c[0]), c[2], _part(c, "type"), span=_span(c))

@@ -16,7 +16,6 @@ from lark.common import LexerConf
 from lark.lexer import Lexer
 from lark.parsers.lalr_analysis import Shift
 from lark.parsers.lalr_parser_state import ParserState
-
 from seqc.compiler.frontend.build import Builder
 from seqc.compiler.frontend.tokens import SOFT_KEYWORDS, Tok
 from seqc.compiler.ir import syntax
@@ -42,7 +41,7 @@ def grammar() -> Lark:
         strict=True,
         keep_all_tokens=True,
         maybe_placeholders=False,
-        transformer=Builder(),  # type: ignore[arg-type]  # lark asks for any object with the rules' names
+        transformer=Builder(),
     )
 
 

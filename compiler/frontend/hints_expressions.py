@@ -29,7 +29,11 @@ def reads(t: Trouble) -> Diagnostic | None:
     """`f(x)[t-1]`, `(a + b)[t-1]`, `x[]`, `x[t-1][j]`, `f(x)(y)`."""
     if t.tok.type == "LSQB" and t.prev is not None and t.prev.type in ("RPAR", "RSQB", "NUMBER") and t.after_operand:
         if t.prev.type == "RSQB":
-            return t.say("SEQ0129", "one pair of brackets reads at several axes: `x[t-1, j]`", label="write the items in the first pair")
+            return t.say(
+                "SEQ0129",
+                "one pair of brackets reads at several axes: `x[t-1, j]`",
+                label="write the items in the first pair",
+            )
         return t.say("SEQ0129", "only a name can be read elsewhere", label="give this value a name of its own, then read that")
     if t.tok.type == "RSQB" and t.bracket == "read" and t.prev is not None and t.prev.type == "LSQB":
         name = t.text(t.brackets[-1] - 1, t.brackets[-1])
@@ -87,7 +91,8 @@ def commas(t: Trouble) -> Diagnostic | None:
     if t.after_operand and t.prev.type in ("NAME", "NUMBER", "STRING", "RPAR", "RSQB"):
         inside = t.bracket in ("call", "list", "read")
         what = "`,` or an operator" if inside else "an operator"
-        return t.say("SEQ0154", f"{what} is missing before `{shortened(t.tok)}`", help=t.fixed((", " if inside else "* ") + str(t.tok)).replace(" ,", ","))
+        new = (", " if inside else "* ") + str(t.tok)
+        return t.say("SEQ0154", f"{what} is missing before `{shortened(t.tok)}`", help=t.fixed(new))
     if "COMMA" in t.accepted and t.prev.type == "NAME" and t.tok.type == "NAME":
-        return t.say("SEQ0154", f"`,` is missing before `{shortened(t.tok)}`", help=t.fixed(", " + str(t.tok)).replace(" ,", ","))
+        return t.say("SEQ0154", f"`,` is missing before `{shortened(t.tok)}`", help=t.fixed(", " + str(t.tok)))
     return None

@@ -92,11 +92,8 @@ def imports(t: Trouble) -> Diagnostic | None:
     if t.tok.type == "IMPORT" and t.at == t.line:
         words = [str(t.token(k)) for k in range(t.at + 1, t.line_end)]
         name = words[-1] if words and words[-1].isidentifier() else "NAME"
-        return t.say(
-            "SEQ0122",
-            "an import says from which file",
-            help=f"from {''.join(words) if words and all(w.isidentifier() or w == '.' for w in words) else 'file'} import {name}",
-        )
+        path = "".join(words) if words and all(w.isidentifier() or w == "." for w in words) else "file"
+        return t.say("SEQ0122", "an import says from which file", help=f"from {path} import {name}")
     if t.head.type != "FROM":
         return None
     if t.tok.type == "STAR":
@@ -176,7 +173,8 @@ def shapes(t: Trouble) -> Diagnostic | None:
                 end += 2
             return t.say("SEQ0139", "the axes of a shape stand in brackets", help=t.fixed(f"[{t.text(t.at, end)}]", t.at, end))
         if t.tok.type in ("LPAR", "NUMBER", "NEWLINE", "INIT", "EQUAL", "OF", "IN", "OVER", "ONCE", "FIXED"):
-            return t.say("SEQ0139", "the axes of a shape stand in brackets", label="`[N]` for a vector, `[]` for a single number")
+            label = "`[N]` for a vector, `[]` for a single number"
+            return t.say("SEQ0139", "the axes of a shape stand in brackets", label=label)
     return None
 
 
@@ -190,7 +188,7 @@ def dims_and_functions(t: Trouble) -> Diagnostic | None:
         return t.say("SEQ0160", "an index is a set of positions and has no value", label="a range is `index i in 0..S-1`")
     if t.head.type == "DIM" and t.tok.type in ("IN", "NAME", "NUMBER") and t.prev is not None and t.prev.type == "NAME":
         if t.tok.type == "NAME" and "EQUAL" in t.accepted:
-            return t.say("SEQ0160", "several dims are separated by `,`", help=t.fixed(", " + str(t.tok)).replace(" ,", ","))
+            return t.say("SEQ0160", "several dims are separated by `,`", help=t.fixed(", " + str(t.tok)))
         return t.say("SEQ0160", "the value of a dim follows `=`", label="`dim D = 64`")
     if t.head.type == "FN" and t.tok.type == "COLON":
         return t.say("SEQ0161", "a function is one expression", help=t.fixed(" ="))

@@ -12,7 +12,7 @@ from typing import Final
 from seqc.compiler.diagnostics.diagnostic import Diagnostic
 from seqc.compiler.diagnostics.suggest import nearest
 from seqc.compiler.frontend.tokens import KEYWORDS, LINE_KEYWORDS
-from seqc.compiler.frontend.trouble import OPERANDS, Trouble
+from seqc.compiler.frontend.trouble import OPERANDS, Trouble, tidied
 from seqc.compiler.frontend.wording import NAMED_AFTER, shortened
 
 _SIGNS: Final = {
@@ -87,12 +87,13 @@ def foreign_sign(t: Trouble) -> Diagnostic | None:
         return _number(t, text)
     if len(text) > 1 and text[-1] == "=" and text[0] in "+-*/^%@&|":
         operator = text[:-1].replace("**", "^").replace("//", "/")
-        name = t.text(t.line, t.at)
+        name, rest = t.text(t.line, t.at), t.text(t.at + 1, t.line_end)
+        new = tidied(f"{name} = {name}[t-1] {operator} {rest}") if operator in "+-*/^" and rest and name.isidentifier() else ""
         return t.say(
             "SEQ0118",
             f"`{text}` changes a value in place; here each name has one equation",
             label="write the value of the step before with its lag",
-            help=f"{name} = {name}[t-1] {operator} …" if operator in "+-*/^" and name.isidentifier() else "",
+            help=new,
         )
     if text in _SIGNS:
         new, words = _SIGNS[text]
@@ -108,7 +109,7 @@ def foreign_sign(t: Trouble) -> Diagnostic | None:
 
 def _open_text(t: Trouble, text: str) -> Diagnostic:
     if text[0] == "'" and len(text) > 1 and text[-1] == "'":
-        return t.say("SEQ0116", 'a text stands in double quotes', help=t.fixed(f'"{text[1:-1]}"'))
+        return t.say("SEQ0116", "a text stands in double quotes", help=t.fixed(f'"{text[1:-1]}"'))
     return t.say("SEQ0116", f"this text is not closed: `{text[0]}` is missing", label="a text ends on its line")
 
 

@@ -38,6 +38,7 @@ class Layout:
 @dataclass(slots=True)
 class _Bracket:
     token: Tok
+    index: int
     mixed: bool  # after `in`: `[0, 1)` closes what `[` opened
     operators: int = 0
 
@@ -137,7 +138,7 @@ class _Cutter:
             return
         token = self.emit(terminal, text, number, at, at + len(text))
         if terminal in ("LPAR", "LSQB"):
-            self.brackets.append(_Bracket(token, before is not None and before.type == "IN"))
+            self.brackets.append(_Bracket(token, len(self.layout.tokens) - 1, before is not None and before.type == "IN"))
             self.count(token, 1)
         elif terminal in _BINDING:
             self.count(token, 1)
@@ -305,21 +306,24 @@ class _Cutter:
         opened = self.brackets[-1].token
         closer = _CLOSERS[str(opened)]
         last = self.layout.tokens[-1]
-        self.sink.report(
-            "SEQ0114",
-            f"this `{opened}` is not closed: `{closer}` is missing",
-            opened.span,
-            help=self.fixed(last, closer),
-        )
+        swallowed = any(t.type == "FOREIGN" and t[0] in "\"'" for t in self.layout.tokens[self.line_start :])
+        if not swallowed:  # an open text has taken the bracket with it; the parser tells of the text
+            self.sink.report(
+                "SEQ0114",
+                f"this `{opened}` is not closed: `{closer}` is missing",
+                opened.span,
+                help=self.fixed(last),
+            )
         line, column = last.span.end_line - 1, last.span.end_column - 1
         while self.brackets:
             closer = _CLOSERS[str(self.brackets.pop().token)]
             self.emit("RPAR" if closer == ")" else "RSQB", closer, line, column, column)
 
-    def fixed(self, last: Tok, closer: str) -> str:
-        """The line of the last token with every bracket closed after it, where that is one line."""
+    def fixed(self, last: Tok) -> str:
+        """The line of the last token with every bracket closed after it, where that is one line and likely what was meant."""
         first = self.layout.tokens[self.line_start]
-        if first.span.line != last.span.end_line:
+        outer = self.brackets[0].index
+        if first.span.line != last.span.end_line or self.layout.tokens[outer - 1].type in ("COLON", "IN"):
             return ""
         text = self.lines[last.span.end_line - 1]
         closers = "".join(_CLOSERS[str(b.token)] for b in reversed(self.brackets))

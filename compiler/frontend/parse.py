@@ -8,9 +8,8 @@ sound one) and goes on, so that one run shows several errors; at most 20 are sho
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from dataclasses import replace
+from typing import Any, Final
 
 from seqc.compiler.diagnostics.diagnostic import Sink
 from seqc.compiler.diagnostics.source import Source
@@ -37,11 +36,8 @@ _HEADS: Final = {
 }
 """A sound head for each kind of block, taken in place of a faulty one so that the lines of the block are still read."""
 
-_FILLERS: Final = (
-    "NAME EQUAL NUMBER NEWLINE",
-    "IDENTITY EQUAL LPAR NUMBER RPAR NEWLINE COMBINE LPAR NAME COMMA NAME RPAR COLON NEWLINE INDENT NAME EQUAL NUMBER NEWLINE DEDENT",
-    "COMBINE LPAR NAME COMMA NAME RPAR COLON NEWLINE INDENT NAME EQUAL NUMBER NEWLINE DEDENT",
-)
+_COMBINE: Final = "COMBINE LPAR NAME COMMA NAME RPAR COLON NEWLINE INDENT NAME EQUAL NUMBER NEWLINE DEDENT"
+_FILLERS: Final = ("NAME EQUAL NUMBER NEWLINE", f"IDENTITY EQUAL LPAR NUMBER RPAR NEWLINE {_COMBINE}", _COMBINE)
 """What is read into a block whose own lines are missing or were all faulty."""
 
 
@@ -162,7 +158,8 @@ class _Parser:
         if self.faulty.intersection(range(first.line, last.end_line + 1)):
             return True
         if self.told >= self.limits.errors:
-            self.sink.report("SEQ0150", f"more than {self.limits.errors} errors; the rest is not shown", self.tokens[self.at].span)
+            message = f"more than {self.limits.errors} errors; the rest is not shown"
+            self.sink.report("SEQ0150", message, self.tokens[self.at].span)
             return False
         self.told += 1
         accepted = self.engine.accepted(states)

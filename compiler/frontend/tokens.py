@@ -11,7 +11,6 @@ import re
 from typing import Final
 
 from lark import Token
-
 from seqc.compiler.diagnostics.span import Span
 
 KEYWORDS: Final = frozenset(

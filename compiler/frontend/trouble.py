@@ -6,15 +6,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from seqc.compiler.diagnostics.diagnostic import Diagnostic, Note
+from seqc.compiler.diagnostics.diagnostic import Diagnostic, Note, Sink
+from seqc.compiler.diagnostics.source import Source
 from seqc.compiler.diagnostics.span import Span
-from seqc.compiler.frontend.layout import Layout
+from seqc.compiler.frontend.layout import Layout, lay_out
+from seqc.compiler.frontend.spacing import spaces
 from seqc.compiler.frontend.tokens import Tok, is_operand_end
 
 DECLARING: Final = frozenset(("IN", "STATE", "PARAM", "CONST", "GATE", "LOSS", "OUT"))
 DEFINING: Final = frozenset(("CELL", "BLOCK", "MODEL", "FN", "OPERATOR", "EXTERN"))
 BLOCK_HEADS: Final = frozenset(("CELL", "BLOCK", "MODEL", "STACK", "ROUNDS", "SCHEDULE", "OPERATOR", "COMBINE"))
 OPERANDS: Final = frozenset(("NAME", "NUMBER", "STRING", "LPAR"))
+
+
+def tidied(line: str) -> str:
+    """One line with the spaces of the house style, as far as it can be cut into tokens."""
+    sink = Sink()
+    tokens = [t for t in lay_out(Source("", line), sink).tokens if t.type not in ("NEWLINE", "$END")]
+    if sink.found or any(t.type in ("FOREIGN", "DOC") for t in tokens):
+        return line
+    return "".join(" " * space + str(token) for token, space in zip(tokens, spaces(tokens), strict=True))
 
 
 @dataclass
@@ -135,7 +146,7 @@ class Trouble:
             return ""
         text = self.layout.source.line(first.line)
         after = text[(last.end_column if end > start else first.column) - 1 : self.token(stop).span.column - 1]
-        return (text[: first.column - 1] + new + after).strip()
+        return tidied((text[: first.column - 1] + new + after).strip())
 
     @property
     def line_end(self) -> int:
