@@ -1,0 +1,318 @@
+"""What typing an expression needs to know: the body's names, the file's definitions, where we are, and where findings go.
+
+One `Context` lives as long as one body is checked. `typed` values are worked out on demand, so that order in the text is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from seqc.compiler.check.names import Declared, Names
+from seqc.compiler.check.relations import Ranges, form
+from seqc.compiler.check.words import TYPES
+from seqc.compiler.diagnostics.diagnostic import Note, Sink
+from seqc.compiler.diagnostics.span import Span
+from seqc.compiler.ir import expr as x
+from seqc.compiler.ir import spec
+from seqc.compiler.ir import syntax as s
+from seqc.compiler.ir.expr import Axes, Expr
+
+
+class Untypable(Exception):
+    """An expression has no type because of something already reported; the equation is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A parameter of a `fn` while its body is typed: the argument's one node, and its text where it names an axis."""
+
+    value: Expr | None
+    syntax: s.Expr
+
+
+@dataclass(slots=True)
+class Definitions:
+    """What a file's names outside bodies mean: name → (key, definition), imports included."""
+
+    bodies: dict[str, str] = field(default_factory=dict)
+    fns: dict[str, tuple[str, s.Fn]] = field(default_factory=dict)
+    operators: dict[str, str] = field(default_factory=dict)
+    externs: dict[str, str] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """Everything that can be called."""
+        return [*self.bodies, *self.fns, *self.operators, *self.externs]
+
+
+@dataclass(slots=True)
+class Context:
+    """The state of checking one body."""
+
+    body: s.Body
+    names: Names
+    definitions: Definitions
+    sink: Sink
+    signature: Callable[[str, Span], spec.Body | None]
+    """Checks another body by key, for its signature; None where that failed."""
+    operator: Callable[[str], spec.Operator | None]
+    extern: Callable[[str], spec.Extern | None]
+    fn_scope: Callable[[str], Definitions]
+    """The definitions that a fn of that key sees."""
+    function_holes: Mapping[str, str] = field(default_factory=dict)
+    """Holes that a call has bound to a fn or a function: this body is a copy made for that call."""
+    equation: str = ""
+    level: tuple[str, ...] = ()
+    env: dict[str, Bound] = field(default_factory=dict)
+    fns: tuple[str, ...] = ()
+    where: str = ""
+    """`equation`, `init`, `relation`, `dims`: what kind of place the expression stands in."""
+    extra: dict[str, spec.Value] = field(default_factory=dict)
+    """Layer parameters and hidden values made so far, by name."""
+    sizes: dict[str, Expr] = field(default_factory=dict)
+    serial: int = 0
+    type_value: Callable[[str], Expr | None] = lambda name: None
+    layers_seen: dict[tuple[str, str], Span] = field(default_factory=dict)
+    spent: int = 0
+    layer_type: x.Type = "real"
+    """Type of the weights and draws where we are: complex inside an equation of a complex value, but not inside `complex(…)`."""
+    input_default: bool = False
+    type_index: Callable[[str], spec.Index | None] = lambda name: None
+    default_of_hole: Callable[[str], x.Callee | None] = lambda name: None
+    make_special: Callable[[str, Mapping[str, str], Definitions], str] = lambda key, holes, definitions: key
+    special: Callable[[str], Mapping[str, str]] = lambda key: {}
+
+    # ---- saying things ------------------------------------------------------------------------------------------------
+
+    def fail(self, code: str, message: str, span: Span, *, label: str = "", notes: tuple[Note, ...] = (), help: str = "") -> Untypable:
+        """Reports and gives the exception to raise."""
+        self.sink.report(code, message, span, label=label, notes=notes, help=help)
+        return Untypable()
+
+    # ---- axes ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> set[str]:
+        """The axes this body runs along: implicit in every value."""
+        return {a for f in self.body.topology if f.head not in ("tree", "dag", "graph") for a in ([w.text for w in f.axes] or [f.head])}
+
+    @property
+    def chain(self) -> str:
+        """The single chain of a cell, or ""."""
+        if len(self.body.topology) == 1:
+            along = self.body.topology[0]
+            if along.head == "reverse" or not along.axes and along.head not in ("tree", "dag", "graph"):
+                return along.axes[0].text if along.axes else along.head
+        return ""
+
+    def tree_slots(self) -> set[str]:
+        """The slots of a `tree(left, right)`."""
+        return {w.text for f in self.body.topology if f.head == "tree" for w in f.axes}
+
+    def is_axis(self, name: str) -> bool:
+        """Whether a name can stand in a shape."""
+        n = self.names
+        return name in n.dims or name in n.indices or name in ("t", "pred", "succ", "batch") or name in n.level_names() or name in self.running
+
+    def axis_word(self, e: s.Expr) -> str | None:
+        """The axis a bare word names, through fn parameters; None for anything else."""
+        for _ in range(64):
+            if not isinstance(e, s.Name):
+                return None
+            if e.id in self.env:
+                if self.env[e.id].syntax == e:
+                    return e.id
+                e = self.env[e.id].syntax
+                if isinstance(e, s.Name):
+                    return e.id
+                continue
+            return e.id
+        return None
+
+    def is_level(self, word: str) -> bool:
+        """Whether the word heads a stack or rounds."""
+        return word in self.names.level_names() or word in self.names.levels
+
+    def is_level_id(self, ident: str) -> bool:
+        """Whether it is the id of a level block."""
+        return ident in self.names.levels
+
+    def level_of(self, name: str) -> str | None:
+        """The id of the enclosing level of that name, where we are inside it."""
+        for ident in reversed(self.level):
+            if self.names.levels[ident].line.name.text == name:
+                return ident
+        return None
+
+    def value_level(self, name: str) -> tuple[str, ...]:
+        """The levels a value stands in."""
+        if name in self.names.values:
+            return self.names.values[name].level
+        return self.extra[name].level if name in self.extra else ()
+
+    def static_indices(self) -> set[str]:
+        """Indices whose ranges are made of dims: known when the module is built."""
+        out = set()
+        for n, (line, _) in self.names.indices.items():
+            if line.between is not None and all(
+                not (isinstance(part, s.Call) and part.function == "len") and (not isinstance(part, s.Name) or part.id in self.names.dims)
+                for end in (line.between.low, line.between.high) for part in _parts(end)
+            ):
+                out.add(n)
+            elif line.of is not None and line.of.text in self.names.dims:
+                out.add(n)
+        for n, (line, _) in self.names.indices.items():
+            if line.of is not None and line.of.text in out and line.where is None:
+                out.add(n)
+        return out
+
+    # ---- values -------------------------------------------------------------------------------------------------------
+
+    def declared_axes(self, v: Declared) -> Axes | None:
+        """The shape as declared; None where none is written."""
+        return None if v.line.shape is None else tuple(a.text for a in v.line.shape.axes)
+
+    def value_expr(self, name: str) -> Expr | None:
+        """The typed equation of a value, worked out on demand."""
+        if name in self.extra:
+            return self.extra[name].value
+        return self.type_value(name)
+
+    def axes_of(self, name: str, span: Span) -> tuple[Axes, x.Type]:
+        """Axes and type of a value that is used as one."""
+        v = self.names.values[name]
+        axes = self.declared_axes(v)
+        if axes is not None:
+            return axes, TYPES.get(v.line.type.text, "real") if v.line.type is not None else "real"  # type: ignore[return-value]
+        e = self.type_value(name)
+        if e is None:
+            raise Untypable()
+        if isinstance(e, x.Invoke) and not e.out and e.expansion is None and e.outs:
+            raise self.fail("SEQ0232", f"`{name}` holds several outs, say which one", span, help=f"{name}.{e.outs[0][0]}")
+        if isinstance(e, x.Eigh | x.Scan):
+            raise self.fail("SEQ0232", f"`{name}` holds several results, say which one", span, help=f"{name}.…")
+        return e.axes, e.type
+
+    def params_of(self, e: x.Invoke) -> dict[str, tuple[Axes, x.Type]]:
+        """The parameters inside a called body, by path: for tying."""
+        callee = self.signature(e.callee.key, e.span) if e.callee.key else None
+        return {v.name: (v.axes or (), v.type) for v in callee.values if v.kind == "param"} if callee is not None else {}
+
+    def scan_axes(self, e: x.Scan, name: str) -> Axes:
+        """The axes of one field of a scan."""
+        return dict(e.fields)[name].axes
+
+    def hide(self, e: Expr, span: Span) -> str:
+        """Makes an expression a hidden value of the body, for a read of it elsewhere."""
+        n = 1 + sum(1 for k in self.extra if k.startswith(f"{self.equation}.held"))
+        name = f"{self.equation}.held{n if n > 1 else ''}"
+        self.extra[name] = spec.Value(name, "hidden", e.axes, e.type, value=e, level=self.level, owner=self.equation, span=span)
+        return name
+
+    def history(self, e: Expr, name: str, span: Span) -> x.Read:
+        """Makes an operand a hidden value whose past is kept, zeros before the start."""
+        self.extra[name] = spec.Value(name, "hidden", e.axes, e.type, start=literal(0, span), value=e, level=self.level, owner=self.equation, span=span)
+        return x.Read(name, axes=e.axes, type=e.type, span=span)
+
+    # ---- indices ------------------------------------------------------------------------------------------------------
+
+    def relation_past(self, name: str) -> bool:
+        """Whether a second name's relation proves every position earlier."""
+        if name not in self.names.indices:
+            return False
+        made = self.type_index(name)
+        return made is not None and made.past
+
+    def ranges(self) -> Ranges:
+        """What is known of the numbers of indices and levels."""
+        out: dict[str, tuple[float, float]] = {}
+        for ident, block in self.names.levels.items():
+            out[ident] = _ends(block.line.between)
+        for n, (line, _) in self.names.indices.items():
+            if line.between is not None:
+                out[n] = _ends(line.between)
+        for f in self.body.topology:
+            if f.between is not None:
+                out[f.head] = _ends(f.between)
+        for n, (line, _) in self.names.indices.items():
+            if line.of is not None and line.of.text in out:
+                out[n] = out[line.of.text]
+        return Ranges(out)
+
+    def position_bounds(self, index: Expr, axis: str) -> tuple[float, float]:
+        """Bounds of a position relative to this step's along `axis`, second names of the axis counted as their relation allows."""
+        seconds = {n for n, (line, _) in self.names.indices.items() if line.of is not None and line.of.text == axis}
+        f = form(index, {axis, *seconds})
+        if sum(k for _, k in f.numbers) != 1 or any(k < 0 for _, k in f.numbers):
+            return float("-inf"), float("inf")
+        low, high = self.ranges().rest(f)
+        for n, k in f.numbers:
+            if n != axis and k > 0:
+                made = self.type_index(n)
+                high += 0 if made is None or made.past is None else (-1 if made.past else 0 if not made.ahead else float("inf"))
+                low = float("-inf")
+        return low, high
+
+    # ---- others -------------------------------------------------------------------------------------------------------
+
+    def hole_default(self, name: str) -> x.Callee | None:
+        """What a hole of this body holds by default."""
+        return self.default_of_hole(name)
+
+    def specialise(self, key: str, holes: Mapping[str, str]) -> str:
+        """The key of the copy of a body in which these holes are these functions."""
+        return self.make_special(key, holes, self.definitions)
+
+    def specialised(self, key: str) -> Mapping[str, str]:
+        """The function holes that the copy `key` has bound."""
+        return self.special(key)
+
+    def fresh(self) -> str:
+        """A key for a draw: equation and serial number."""
+        self.serial += 1
+        return f"{self.equation}.{self.serial}"
+
+
+def _parts(e: s.Expr) -> list[s.Expr]:
+    out, stack = [], [e]
+    while stack:
+        n = stack.pop()
+        out.append(n)
+        if isinstance(n, s.Binary):
+            stack += [n.left, n.right]
+        elif isinstance(n, s.Negative):
+            stack.append(n.operand)
+        elif isinstance(n, s.Call):
+            stack += n.arguments
+    return out
+
+
+def _ends(between: s.Between) -> tuple[float, float]:
+    """Bounds of the numbers of a range, as far as literals tell."""
+    low, high = _bounds(between.low), _bounds(between.high)
+    return low[0], high[1]
+
+
+def _bounds(e: s.Expr) -> tuple[float, float]:
+    inf = float("inf")
+    match e:
+        case s.Number(value=v):
+            return v, v
+        case s.Negative(operand=a):
+            low, high = _bounds(a)
+            return -high, -low
+        case s.Name():
+            return 1, inf
+        case s.Binary(op="+", left=a, right=b):
+            (al, ah), (bl, bh) = _bounds(a), _bounds(b)
+            return al + bl, ah + bh
+        case s.Binary(op="-", left=a, right=b):
+            (al, ah), (bl, bh) = _bounds(a), _bounds(b)
+            return al - bh, ah - bl
+    return -inf, inf
+
+
+def literal(v: int | float | bool, span: Span) -> Expr:
+    """A literal with its type."""
+    kind: x.Type = "bool" if isinstance(v, bool) else "int" if isinstance(v, int) else "real"
+    return x.Literal_(v, type=kind, span=span)

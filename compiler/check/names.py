@@ -1,0 +1,249 @@
+"""Collects the names of one body: dims, indices, levels, values; says what is declared twice or written in the wrong case.
+
+In:   a `syntax.Body`.
+Out:  `Names`: tables in textual order, each value's declaration joined with its equation, each with the levels it stands in.
+Refuses: SEQ0201 (declared twice), SEQ0202 (two equations), SEQ0203 (case of a dim or index), SEQ0204 (a word of the language),
+         SEQ0205 (a name that is also an axis), SEQ0206 (state without an equation), SEQ0207 (an equation without a shape),
+         SEQ0208 (an out of nothing), SEQ0209 (unknown type).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from seqc.compiler.check.words import CONSTANTS, FUNCTIONS, KEYWORDS, SPECIAL_AXES, TYPES
+from seqc.compiler.diagnostics.diagnostic import Note, Sink
+from seqc.compiler.diagnostics.span import Span
+from seqc.compiler.diagnostics.suggest import nearest
+from seqc.compiler.ir import syntax as s
+
+
+@dataclass(slots=True)
+class Declared:
+    """One value of a body while it is being put together: the line that declares it and the one that defines it."""
+
+    name: str
+    kind: str
+    line: s.Declaration
+    equation: s.Declaration | None
+    level: tuple[str, ...]
+    out: bool = False
+    order: int = 0
+
+    @property
+    def span(self) -> Span:
+        """The declared name."""
+        return self.line.name.span
+
+    @property
+    def value(self) -> s.Expr | None:
+        """The right-hand side of its equation (or default, or value of a const)."""
+        return self.equation.value if self.equation is not None else None
+
+
+@dataclass(slots=True)
+class LevelBlock:
+    """A `stack` or `rounds` block with its id."""
+
+    id: str
+    line: s.Level
+    outer: tuple[str, ...]
+    order: int
+
+
+@dataclass(slots=True)
+class Names:
+    """The tables of one body."""
+
+    dims: dict[str, s.Dim] = field(default_factory=dict)
+    indices: dict[str, tuple[s.Index, tuple[str, ...]]] = field(default_factory=dict)
+    levels: dict[str, LevelBlock] = field(default_factory=dict)
+    values: dict[str, Declared] = field(default_factory=dict)
+    holes: dict[str, s.Hole] = field(default_factory=dict)
+    chain: dict[str, s.Along] = field(default_factory=dict)
+    outs: list[str] = field(default_factory=list)
+    requires: list[s.Require] = field(default_factory=list)
+    settings: list[s.Setting] = field(default_factory=list)
+
+    def level_names(self) -> set[str]:
+        """The names that head a stack or rounds."""
+        return {b.line.name.text for b in self.levels.values()}
+
+    def everything(self) -> list[str]:
+        """All names, for "did you mean"."""
+        return [*self.values, *self.dims, *self.indices, *self.level_names(), *self.chain, *self.holes]
+
+
+def collect(body: s.Body, sink: Sink) -> Names:
+    """The names of `body`, in textual order; findings go to `sink`."""
+    return _Collector(body, sink).run()
+
+
+class _Collector:
+    def __init__(self, body: s.Body, sink: Sink) -> None:
+        self.body, self.sink, self.names = body, sink, Names()
+        self.places: dict[str, Span] = {}
+        self.later: list[tuple[s.Declaration, tuple[str, ...]]] = []
+
+    def run(self) -> Names:
+        n = self.names
+        for hole in self.body.holes:
+            self.claim(hole.name)
+            n.holes[hole.name.text] = hole
+        for along in self.body.topology:
+            for axis in along.axes or (s.Word(along.head, span=along.span),):
+                if along.head in ("tree", "dag", "graph") and not along.axes:
+                    n.chain[along.head] = along
+                else:
+                    self.claim(axis, axis_of_run=True)
+                    n.chain[axis.text] = along
+        self.lines(self.body.lines, ())
+        for line, level in self.later:
+            self.equation(line, level)
+        self.finish()
+        return n
+
+    def claim(self, word: s.Word, *, axis_of_run: bool = False) -> bool:
+        """Takes a name; says so where it is taken or no name at all."""
+        name = word.text
+        if name in KEYWORDS or name in CONSTANTS or (name in SPECIAL_AXES and not axis_of_run):
+            self.sink.report("SEQ0204", f"`{name}` is a word of the language and cannot be a name", word.span, help=f"{name}_")
+            return False
+        if name in self.places:
+            first = self.places[name]
+            self.sink.report(
+                "SEQ0201", f"`{name}` is declared twice in {self.body.name}", word.span, notes=(Note("first declared here", first),),
+                help=f"give one of them another name, e.g. {name}2",
+            )
+            return False
+        self.places[name] = word.span
+        return True
+
+    def lines(self, lines: Sequence[s.Node], level: tuple[str, ...]) -> None:
+        for line in lines:
+            match line:
+                case s.Dims(dims=dims):
+                    for dim in dims:
+                        self.dim(dim)
+                case s.Indices(indices=indices):
+                    for index in indices:
+                        self.index(index, level)
+                case s.Level():
+                    self.level(line, level)
+                case s.Declaration():
+                    self.declaration(line, level)
+                case s.Require():
+                    self.names.requires.append(line)
+                case s.Schedule(settings=settings):
+                    self.names.settings.extend(settings)
+
+    def dim(self, dim: s.Dim) -> None:
+        if not self.claim(dim.name):
+            return
+        if not dim.name.text[0].isupper():
+            self.sink.report("SEQ0203", f"the dim `{dim.name}` must start upper-case", dim.name.span,
+                             label="dims are upper-case, indices lower-case", help=dim.name.text[0].upper() + dim.name.text[1:])
+        self.names.dims[dim.name.text] = dim
+
+    def index(self, index: s.Index, level: tuple[str, ...]) -> None:
+        name = index.name.text
+        if name in self.names.chain and index.between is not None and name not in self.names.indices:
+            self.names.indices[name] = (index, level)
+            return
+        if name == "t" and name not in self.places:
+            self.places[name] = index.name.span
+        elif not self.claim(index.name):
+            return
+        if name[0].isupper():
+            self.sink.report("SEQ0203", f"the index `{name}` must start lower-case", index.name.span,
+                             label="dims are upper-case, indices lower-case", help=name[0].lower() + name[1:])
+        self.names.indices[name] = (index, level)
+
+    def level(self, line: s.Level, level: tuple[str, ...]) -> None:
+        name = line.name.text
+        heads = [b for b in self.names.levels.values() if b.line.name.text == name]
+        if not heads and name not in self.names.indices:
+            self.claim(line.name)
+        if any(b.id in level for b in heads):
+            self.sink.report("SEQ0201", f"`{name}` already heads a block around this one", line.name.span,
+                             notes=(Note("here", heads[0].line.name.span),))
+        ident = name if not heads else f"{name}#{len(heads) + 1}"
+        self.names.levels[ident] = LevelBlock(ident, line, level, len(self.names.levels))
+        self.lines(line.lines, (*level, ident))
+
+    def declaration(self, line: s.Declaration, level: tuple[str, ...]) -> None:
+        name = line.name.text
+        bare = line.shape is None and line.kind in ("", "out")
+        if line.kind == "out" and name not in self.names.outs:
+            self.names.outs.append(name)
+        if bare and line.kind == "out" and line.value is None:
+            self.later.append((line, level))
+            return
+        if line.kind == "" and (line.shape is None or name in self.names.values):
+            self.later.append((line, level))
+            return
+        if not self.claim(line.name):
+            if name in self.names.values and line.value is not None and self.names.values[name].equation is None:
+                self.names.values[name].equation = line
+            return
+        if line.type is not None and line.type.text not in TYPES:
+            self.sink.report("SEQ0209", f"there is no type `{line.type}`", line.type.span, help=nearest(line.type.text, list(TYPES)) or "f32")
+        kind = line.kind or "let"
+        made = Declared(name, kind, line, line if line.value is not None else None, level, kind == "out", len(self.names.values))
+        self.names.values[name] = made
+
+    def equation(self, line: s.Declaration, level: tuple[str, ...]) -> None:
+        """A second line: `h = …` of a state, `x = f(…)` without a shape, or `out h`."""
+        name, known = line.name.text, self.names.values.get(line.name.text)
+        if line.kind == "out" and line.value is None:
+            if known is None:
+                near = nearest(name, list(self.names.values))
+                self.sink.report("SEQ0208", f"there is no value `{name}` to give back", line.name.span,
+                                 label="not defined in this body", help=f"out {near}" if near else f"out {name} : [D] = …")
+            else:
+                known.out = True
+                return
+            self.names.outs.remove(name)
+            return
+        if known is None:
+            near = nearest(name, [v.name for v in self.names.values.values() if v.kind == "state" and v.equation is None])
+            if near and line.kind == "":
+                self.sink.report("SEQ0211", f"`{name}` is not declared; the state `{near}` has no equation", line.name.span,
+                                 notes=(Note(f"`{near}` is declared here", self.names.values[near].span),), help=f"{near} = …")
+                self.names.values[near].equation = line
+                return
+            if not self.claim(line.name):
+                return
+            self.names.values[name] = Declared(name, line.kind or "let", line, line, level, line.kind == "out", len(self.names.values))
+            return
+        if known.equation is not None:
+            self.sink.report("SEQ0202", f"`{name}` has two equations", line.name.span,
+                             notes=(Note("the first one", known.equation.name.span),),
+                             help=f"give the second one another name: nothing is reassigned; the value one step before is `{name}[t-1]`")
+            return
+        if known.kind in ("param",):
+            self.sink.report("SEQ0202", f"the parameter `{name}` cannot have an equation: it is learned", line.name.span,
+                             notes=(Note("declared here", known.span),), help=f"put its start there: param {name} … init …")
+            return
+        if known.level != level:
+            self.sink.report("SEQ0210", f"`{name}` is declared in another block than its equation", line.name.span,
+                             notes=(Note("declared here", known.span),), help="put both in the same stack or rounds")
+        known.equation = line
+
+    def finish(self) -> None:
+        for v in self.names.values.values():
+            if v.kind == "state" and v.equation is None:
+                self.sink.report("SEQ0206", f"the state `{v.name}` has no equation", v.span, label="what is its next value?",
+                                 help=f"{v.name} = …")
+            if v.kind == "state" and v.line.init is None:
+                self.sink.report("SEQ0302", f"the state `{v.name}` has no start", v.span, label="needs `init`",
+                                 help=f"state {v.name} : [{', '.join(a.text for a in v.line.shape.axes) if v.line.shape else ''}] init 0")
+            if v.kind in ("let", "gate", "out", "loss") and v.value is None and not v.line.name.text.startswith("_"):
+                self.sink.report("SEQ0212", f"`{v.name}` has a shape but no equation", v.span, help=f"{v.name} = …, or make it an input: in {v.name}")
+        if not self.names.outs and not any(v.kind in ("loss",) for v in self.names.values.values()):
+            self.sink.report("SEQ0213", f"{self.body.name} gives nothing back", self.body.name.span, label="no `out`, no `loss`",
+                             help="out h")
+
+
+RESERVED_FUNCTIONS = FUNCTIONS
