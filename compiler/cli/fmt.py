@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
-from pathlib import Path
 
 from seqc.compiler.cli.shared import add_colour
 
@@ -26,6 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Formats each file; the worst exit code."""
     from seqc.compiler.cli.check import expanded
     from seqc.compiler.cli.console import Console
+    from seqc.compiler.cli.shared import write_text
 
     out = Console.out(args.color)
     worst = 0
@@ -47,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         elif args.check:
             out.print(f"would format {name}")
         else:
-            _replace(_path(name), after)
+            write_text(_path(name), after)
             out.print(f"formatted {name}")
     if args.check and changed:
         worst = max(worst, 1)
@@ -91,22 +89,3 @@ def _show_diff(name: str, before: str, after: str, out: object) -> None:
     for line in difflib.unified_diff(before.splitlines(), after.splitlines(), name, f"{name} (formatted)", lineterm=""):
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         out.print(out.style(line, style) if style else line)  # type: ignore[attr-defined]
-
-
-def _replace(path: str, text: str) -> None:
-    """Writes a file all at once: never half of it, its mode kept. Raises `Unusable` where that cannot be done."""
-    from seqc.compiler.driver.usage import Unusable
-
-    real = os.path.realpath(path)
-    handle = -1
-    temporary = ""
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=".seqc-fmt-", dir=os.path.dirname(real) or ".")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, os.stat(real).st_mode & 0o7777)
-        os.replace(temporary, real)
-    except OSError as wrong:
-        if temporary and Path(temporary).exists():
-            os.unlink(temporary)
-        raise Unusable(f"`{path}` cannot be written: {(wrong.strerror or 'unknown reason').lower()}") from None

@@ -37,7 +37,7 @@ def gauge(fraction: float, width: int, *, unicode: bool = True) -> str:
         return "#" * full + "." * (width - full)
     eighths = int(fraction * width * 8)
     full, part = divmod(eighths, 8)
-    bar = "█" * full + (_EIGHTHS[part] if full < width else "")
+    bar = "█" * full + (_EIGHTHS[part] if part else "")
     return bar[:width].ljust(width, "·")
 
 
@@ -95,6 +95,10 @@ class Progress:
         if note is not None:
             self.note = note
         self._draw()
+
+    def note_now(self, note: str) -> None:
+        """What is being done at the moment; counts as one piece of work."""
+        self.advance(1, note)
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""

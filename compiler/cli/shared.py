@@ -58,3 +58,34 @@ def options_of(args: argparse.Namespace) -> Options:
         if getattr(args, name, None):
             given[name] = getattr(args, name)
     return Options.make(**given)
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a file all at once. Raises `Unusable` where that cannot be done."""
+    import os
+    import tempfile
+
+    from seqc.compiler.driver.usage import Unusable
+
+    real = os.path.realpath(path)
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=".seqc-", dir=os.path.dirname(real))
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        mode = os.stat(real).st_mode & 0o7777 if os.path.exists(real) else 0o666 & ~_umask()
+        os.chmod(temporary, mode)
+        os.replace(temporary, real)
+    except OSError as wrong:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise Unusable(f"`{path}` cannot be written: {(wrong.strerror or 'unknown reason').lower()}") from None
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    import os
+
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -236,7 +236,7 @@ def _apart(a: Item, b: Item) -> float:
 
 def _separated(row: Sequence[str], table: Mapping[str, Item], goals: Sequence[float], weights: Sequence[float]) -> list[float]:
     """The places nearest to `goals` that keep the order and the distances (isotonic regression)."""
-    offsets = [0.0]
+    offsets = [0.0] if row else []
     for a, b in zip(row, row[1:], strict=False):
         offsets.append(offsets[-1] + _apart(table[a], table[b]))
     blocks: list[tuple[float, float, int]] = []

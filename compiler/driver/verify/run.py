@@ -1,0 +1,195 @@
+"""All checks of all bodies of a spec.
+
+In:   a checked program, the modules made from it, the report of the analysis.      Out: `Check`s, one after the other.
+Keeps: nothing is written; seeds are fixed, so a second run says the same.           Refuses: nothing; what cannot be run is
+reported as skipped, with the reason.
+
+The reference in float64 is the measure. It is itself held to finite differences and, as every other executor, to itself: step by
+step, in pieces, packed, reset, padded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from seqc.compiler.driver import sample
+from seqc.compiler.driver.sizes import small
+from seqc.compiler.driver.usage import Unusable
+from seqc.compiler.driver.verify import checks
+from seqc.compiler.driver.verify.executors import EXECUTORS, Executor
+from seqc.compiler.driver.verify.measure import Check, limit_of, ratio
+from seqc.compiler.driver.verify.subject import Subject, run
+from seqc.compiler.ir.expr import Apply, walk
+from seqc.compiler.ir.spec import Body
+
+BATCH, STEPS = 3, 7
+Make = Callable[..., Any]
+"""(body's name, backend, scan, dtype, **sizes) → layer."""
+
+_SELF: tuple[tuple[str, Callable[..., checks.Outcome]], ...] = (
+    ("step = forward", checks.stepwise),
+    ("splits = whole", checks.split),
+    ("packed = apart", checks.packed),
+    ("reset", checks.reset),
+    ("NaN in padding", checks.padding),
+)
+WHAT = ("values", "final state", "gradients", "gradcheck", *(name for name, _ in _SELF))
+"""What is checked, in the order of the table's columns."""
+
+
+def verified(
+    body: Body,
+    make: Make,
+    cell: Mapping[str, Any],
+    *,
+    backends: Sequence[str] = (),
+    scan: str = "auto",
+    sizes: Mapping[str, int] | None = None,
+    tick: Callable[[str], None] = lambda what: None,
+) -> Iterator[Check]:
+    """Checks one body. `cell` is the analysis report's entry for it; `backends` limits who is asked (default: all there are)."""
+    if any(h.default is None for h in body.holes):
+        hole = next(h.name for h in body.holes if h.default is None)
+        yield Check(body.name, "-", "-", "-", "all", "skipped", note=f"the hole `{hole}` has no default")
+        return
+    try:
+        subject = _subject(body, make, cell, dict(sizes or {}))
+    except Unusable as why:
+        yield Check(body.name, "-", "-", "-", "all", "skipped", note=str(why))
+        return
+    measure = _reference(subject)
+    for executor in EXECUTORS:
+        if backends and executor.name not in backends:
+            continue
+        missing = executor.missing()
+        if missing:
+            verdict = "failed" if backends else "skipped"
+            yield Check(body.name, executor.name, "-", "-", "all", verdict, note=missing)  # type: ignore[arg-type]
+            continue
+        for mode in _modes(executor, cell, scan):
+            for dtype in executor.dtypes:
+                tick(f"{body.name} {executor.name} {mode} {dtype}")
+                yield from _one(subject, executor, mode, dtype, measure)
+
+
+def _modes(executor: Executor, cell: Mapping[str, Any], scan: str) -> list[str]:
+    offered = executor.modes(cell.get("components", ()))
+    return offered if scan == "auto" else [m for m in offered if m == scan.partition("(")[0]]
+
+
+def _subject(body: Body, make: Make, cell: Mapping[str, Any], sizes: Mapping[str, int]) -> Subject:
+    """Small sizes with which the module can be built, and inputs for it."""
+    why: Exception | None = None
+    for found in small(body, sizes):
+
+        def build(backend: str, mode: str, dtype: str, found: Mapping[str, int] = found) -> Any:
+            return make(body.name, backend, mode, dtype, **found)
+
+        values = sample.draw(body, found, BATCH, STEPS)
+        loss = None
+        if any(v.kind == "loss" for v in body.values):
+            loss = sample.draw(body, found, BATCH, STEPS, losses=True)
+        subject = Subject(
+            body, found, build, values, loss, BATCH, STEPS, streams=cell.get("streams") == "step", surrogate=_surrogate(body)
+        )
+        try:
+            import torch
+
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                subject.layer("reference", "sequential", "float64")
+        except (ValueError, TypeError) as error:
+            why = error
+            continue
+        return subject
+    raise Unusable(f"no small sizes fit{f': {why}' if why else ''}", "give sizes with --set")
+
+
+def _surrogate(body: Body) -> str:
+    """Why finite differences say nothing of the gradient: `stop` and `through` change it on purpose."""
+    for v in body.values:
+        for e in (v.value, v.start):
+            for node in walk(e) if e is not None else ():
+                if isinstance(node, Apply) and node.fn in ("stop", "through"):
+                    return f"`{node.fn}` on line {node.span.line or v.span.line} sets the gradient"
+    return ""
+
+
+def _reference(subject: Subject) -> dict[str, list[Any]]:
+    """What everything is compared with."""
+    layer = subject.layer("reference", "sequential", "float64")
+    result = run(layer, subject.cast(subject.sample, "float64"))
+    found = {"values": result.outs, "final state": result.leaves, "gradients": checks.gradients(subject, layer, "float64")}
+    if subject.loss is not None:
+        found["losses"] = _losses(layer, subject, "float64")
+    return found
+
+
+def _losses(layer: Any, subject: Subject, dtype: str) -> list[Any]:
+    from torch.utils._pytree import tree_leaves
+
+    assert subject.loss is not None
+    return list(tree_leaves(layer.loss(**subject.cast(subject.loss, dtype))))
+
+
+def _one(subject: Subject, executor: Executor, mode: str, dtype: str, measure: Mapping[str, list[Any]]) -> Iterator[Check]:
+    """All checks of one executor, mode and dtype."""
+    name = (subject.body.name, executor.name, mode, dtype)
+    try:
+        layer = subject.layer(executor.name, mode, dtype)
+    except Exception as error:
+        yield Check(*name, "all", "failed", note=_said(error))
+        return
+
+    def compared(what: str, found: Callable[[], list[Any]], limit: float) -> Check:
+        try:
+            error = ratio(found(), measure[what])
+        except Exception as wrong:
+            return Check(*name, what, "failed", limit=limit, note=_said(wrong))
+        return Check(*name, what, "ok" if error <= limit else "failed", error, limit)
+
+    values = subject.cast(subject.sample, dtype)
+    out = limit_of(dtype, subject.steps)
+    yield compared("values", lambda: run(layer, values).outs, out)
+    yield compared("final state", lambda: run(layer, values).leaves, out)
+    if subject.loss is not None:
+        yield compared("losses", lambda: _losses(layer, subject, dtype), out)
+    yield compared("gradients", lambda: checks.gradients(subject, layer, dtype), limit_of(dtype, subject.steps, gradient=True))
+    if dtype == "float64":
+        if subject.surrogate:
+            yield Check(*name, "gradcheck", "skipped", note=subject.surrogate)
+        else:
+            yield _held(name, "gradcheck", lambda: checks.gradcheck(subject, layer, dtype))
+    for what, check in _SELF:
+        why = _not_for(subject, what)
+        if why:
+            yield Check(*name, what, "skipped", note=why)
+        else:
+            yield _held(name, what, lambda check=check: check(subject, layer, dtype))  # type: ignore[misc]
+
+
+def _not_for(subject: Subject, what: str) -> str:
+    """Why a check does not apply: what cannot be cut has no step."""
+    timed = any(t is not None for t in subject.sample.time.values()) or bool(subject.body.chain)
+    if not timed:
+        return "there are no steps"
+    if what in ("step = forward", "splits = whole", "packed = apart", "reset") and not subject.streams:
+        return "it does not run step by step"
+    if what in ("packed = apart", "reset", "NaN in padding") and not all(map(subject.has_time, subject.body.outs)):
+        return "an out has no steps"
+    return ""
+
+
+def _held(name: tuple[str, str, str, str], what: str, check: Callable[[], checks.Outcome]) -> Check:
+    try:
+        error, limit = check()
+    except Exception as wrong:
+        return Check(*name, what, "failed", note=_said(wrong))
+    return Check(*name, what, "ok" if error <= limit and not math.isnan(error) else "failed", error, limit)
+
+
+def _said(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:160] if text else ''}"
