@@ -4,7 +4,7 @@ Used twice, so it stands where both can reach it: by the checker, and by generat
 the checker has not seen. No torch here.
 
 In order: what the call says (`i = t`, `D = T`), then equal names, then, dims among dims and indices among indices, the only
-one left on both sides. What the argument has beyond that is *mapped over*; what the argument lacks is filled by repeating it.
+one left on both sides (several indices in their order, where as many are left: pixels are pixels). What the argument has beyond that is *mapped over*; what the argument lacks is filled by repeating it.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def match(callee: Iterable[str], argument: Iterable[str], given: Mapping[str, st
     for kind in (True, False):
         open_c = [c for c in wanted if is_dim(c) is kind and c not in given]
         open_a = [a for a in left if is_dim(a) is kind]
-        if len(open_c) == 1 and len(open_a) == 1:
-            pair(open_c[0], open_a[0])
+        if len(open_c) == len(open_a) and (len(open_c) == 1 or not kind):
+            for c, a in zip(open_c, open_a, strict=True):
+                pair(c, a)
     return pairs, tuple(left)

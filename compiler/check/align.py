@@ -33,7 +33,7 @@ def aligned(c: Context, operands: Sequence[Expr], what: str, span: Span) -> Axes
     for e in operands:
         union += [a for a in e.axes if a not in union]
     bound = [e for e in operands if not is_free(e)]
-    if len(bound) > 1 and not any(set(e.axes) >= {a for b in bound for a in b.axes} for e in bound):
+    if len(bound) > 1 and not any(set(e.axes) >= {a for b in bound for a in b.axes} for e in operands):
         first = max(bound, key=lambda e: len(e.axes))
         other = next(e for e in bound if not set(e.axes) <= set(first.axes))
         raise c.fail(

@@ -394,7 +394,7 @@ class BodyChecker:
         inner = init.start if isinstance(init, s.Learned) else init
         if inner is None:
             return literal(0, init.span), True
-        with self.at(v.name, v.level, "init", "complex" if kind == "complex" else "real") as c:
+        with self.at(v.name, v.level, "start" if v.kind == "state" and not learned else "init", "complex" if kind == "complex" else "real") as c:
             try:
                 e = expressions.typed(c, inner, axes)
             except Untypable:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from seqc.compiler.check import expressions
 from seqc.compiler.check.align import shape
-from seqc.compiler.check.context import Context
+from seqc.compiler.check.context import Bound, Context
 from seqc.compiler.check.layers import ordered, size_of
 from seqc.compiler.check.words import FUNCTIONS
 from seqc.compiler.diagnostics.diagnostic import Note
@@ -57,12 +57,25 @@ def hole(c: Context, e: s.Call, want: Axes | None) -> Expr:
     if default is None:
         return open_hole(c, e, want)
     if default.function:
-        plain = s.Call(default.function, e.arguments, e.keywords, function_span=e.function_span, span=e.span)
-        expansion = expressions.call(c, plain, want)
-        args = tuple(Argument("", expressions.typed(c, a, want)) for a in e.arguments)
-        return Invoke(Callee(hole=e.function, function=default.function), e.function, args, (), (), (), (), (), True, "", (), "", (),
-                      expansion, axes=expansion.axes, type=expansion.type, span=e.span)
+        return function_hole(c, e, default.function, want)
     return body(c, e, default.key, want, Callee(key=default.key, hole=e.function, holes=default.holes))
+
+
+def function_hole(c: Context, e: s.Call, function: str, want: Axes | None) -> Expr:
+    """A call of a hole whose default is a function: its arguments are typed once, the expansion reads them."""
+    from seqc.compiler.check.functions import keeps_shape
+
+    values = [expressions.typed(c, a, want if keeps_shape(c, function) else None) for a in e.arguments]
+    names = [f"({i})" for i in range(len(values))]
+    outer, c.env = c.env, {**c.env, **{n: Bound(v, s.Name(c.axis_word(a) or n)) for n, v, a in zip(names, values, e.arguments, strict=True)}}
+    try:
+        plain = s.Call(function, tuple(s.Name(n, span=a.span) for n, a in zip(names, e.arguments, strict=True)), e.keywords,
+                       function_span=e.function_span, span=e.span)
+        expansion = expressions.call(c, plain, want)
+    finally:
+        c.env = outer
+    return Invoke(Callee(hole=e.function, function=function), e.function, tuple(Argument("", v) for v in values), (), (), (), (), (), True, "", (), "", (),
+                  expansion, axes=expansion.axes, type=expansion.type, span=e.span)
 
 
 def open_hole(c: Context, e: s.Call, want: Axes | None) -> Expr:
@@ -156,7 +169,7 @@ def sort_keywords(c: Context, e: s.Call, callee: spec.Body) -> _Bindings:
 
 def body(c: Context, e: s.Call, key: str, want: Axes | None, callee_ref: Callee | None = None) -> Expr:
     """A call of a checked body."""
-    if c.where not in ("equation", "init"):
+    if c.where not in ("equation", "init", "start"):
         raise c.fail("SEQ0429", "a body is called in equations only", e.span)
     if c.fns and c.where == "equation":
         raise c.fail("SEQ0429", "a `fn` has no layers and no calls inside", e.span, help="make it a block")
@@ -262,17 +275,18 @@ class _Match:
             if self.bound.along is not None:
                 raise c.fail("SEQ0431", f"{callee.name} is a {callee.kind} and runs along nothing", self.bound.along.span)
             return (), True
-        axes = [a for f in callee.topology for a in f.axes]
+        axes = [a for f in callee.topology for a in (f.axes if f.kind in ("chain", "range", "grid") else (f.kind,))]
         asked = self.along_words()
         if asked is None and not axes:
             return (), True
         if c.body.topology and (asked is None or all(a in c.running and not r for a, r in asked)):
             mine = {a for f in c.body.topology for a in ((w.text for w in f.axes) if f.axes else (f.head,))}
             theirs = set(axes)
-            if asked is not None or theirs <= mine or callee.topology[0].kind == "chain" and len(axes) == 1 and c.chain:
+            if asked is not None or theirs <= mine or callee.topology[0].kind == "chain" and len(axes) == 1 and c.first_chain:
                 value_axes = {a for v in given.values() for a in v.axes}
                 if asked is not None or not any(a in value_axes for a in axes):
-                    return tuple((a, b, False) for a, b in zip(axes, [w for w, _ in asked] if asked else [c.chain or a for a in axes], strict=False)), True
+                    here = [w for w, _ in asked] if asked else axes if theirs <= mine else [c.first_chain]
+                    return tuple((a, b, False) for a, b in zip(axes, here, strict=False)), True
         if asked is None:
             asked = [(self.default_along(a, given), False) for a in axes]
         if len(asked) != len(axes) and axes:
@@ -368,38 +382,52 @@ class _Match:
         names = [*self.callee.outs, *(v.name for v in self.callee.values if v.kind == "state" and v.name not in self.callee.outs)]
         for n in names:
             v = self.callee.table[n]
-            own = [self.axis_here(a) for a in v.axes or ()]
-            axes = [*(a for a in lead if a not in own), *(a for a in own if a is not None)]
-            unnamed = [i for i, a in enumerate(own) if a is None]
-            if unnamed:
-                axes = self.place(v, own, [a for a in lead if a not in own])
+            own = [self.axis_here(a, n in self.callee.outs) for a in v.axes or ()]
+            axes = self.place(v, own, [a for a in lead if a not in own])
             out.append((n, tuple(dict.fromkeys(axes)), v.type))
         return out
 
-    def axis_here(self, axis: str) -> str | None:
-        """The caller's name of a callee's axis; None where none is known."""
+    def axis_here(self, axis: str, result: bool) -> str | None:
+        """The caller's name of a callee's axis; None where none is known, or where the declared shape may bind it."""
+        first = axis
         for _ in range(16):
             if axis in self.pairs:
-                return self.pairs[axis]
+                here = self.pairs[axis]
+                return here if axis == first or not result or self.want is None or here in self.want else None
             d = next((d for d in self.callee.dims if d.name == axis), None)
             if d is not None and axis not in self.sizes and isinstance(d.value, x.DimSize):
                 axis = d.value.dim
                 continue
             size = self.sizes.get(axis)
-            return size.dim if isinstance(size, x.DimSize) else axis if not is_dim(axis) else None
+            return size.dim if isinstance(size, x.DimSize) else None
         return None
 
     def place(self, v: spec.Value, own: Sequence[str | None], lead: Sequence[str]) -> list[str]:
-        """Axes whose size the caller has no name for take the declared names that are left, else keep the callee's."""
+        """Axes that have no name here take the declared names that are left: the same name, or in order where as many are left.
+
+        A dim that gets its name so, and that the call leaves open, has the declared size. Without a declared shape an axis keeps
+        the callee's name, or that of the size its default gives.
+        """
         known = {a for a in own if a is not None}
-        free = [a for a in self.want or () if a not in known and a not in lead and is_dim(a)]
         unnamed = [n for n, a in zip(v.axes or (), own, strict=True) if a is None]
-        by_name = {n: n for n in unnamed if n in free}
-        rest = [n for n in unnamed if n not in by_name]
-        left = [a for a in free if a not in by_name.values()]
-        if len(rest) == len(left):
-            by_name |= dict(zip(rest, left, strict=True))
-        return [*lead, *(a if a is not None else by_name.get(n, n) for n, a in zip(v.axes or (), own, strict=True))]
+        names: dict[str, str] = {}
+        if self.want is not None and v.name in self.callee.outs:
+            free = [a for a in self.want if a not in known and a not in lead]
+            names = {n: n for n in unnamed if n in free}
+            for kind in (True, False):
+                rest = [n for n in unnamed if n not in names and is_dim(n) is kind]
+                left = [a for a in free if a not in names.values() and is_dim(a) is kind]
+                if len(rest) == len(left):
+                    names |= dict(zip(rest, left, strict=True))
+            for n, here in names.items():
+                if is_dim(n) and n not in self.sizes and self.open_dim(n):
+                    self.sizes[n] = size_of(self.c, here, self.e.span)
+                    self.pairs.setdefault(n, here)
+        return [*lead, *(a if a is not None else names.get(n) or self.axis_here(n, False) or n for n, a in zip(v.axes or (), own, strict=True))]
+
+    def open_dim(self, name: str) -> bool:
+        """Whether a dim of the callee has no value or only a default."""
+        return any(d.name == name for d in self.callee.dims)
 
 
 def inputs_needed(callee: spec.Body, given: set[str]) -> set[str]:

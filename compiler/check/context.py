@@ -105,6 +105,14 @@ class Context:
                 return along.axes[0].text if along.axes else along.head
         return ""
 
+    @property
+    def first_chain(self) -> str:
+        """The first chain or range of the topology, or ""."""
+        for f in self.body.topology:
+            if f.head == "reverse" or not f.axes and f.head not in ("tree", "dag", "graph"):
+                return f.axes[0].text if f.axes else f.head
+        return ""
+
     def tree_slots(self) -> set[str]:
         """The slots of a `tree(left, right)`."""
         return {w.text for f in self.body.topology if f.head == "tree" for w in f.axes}
@@ -161,8 +169,9 @@ class Context:
                 out.add(n)
             elif line.of is not None and line.of.text in self.names.dims:
                 out.add(n)
+        levels = self.names.level_names()
         for n, (line, _) in self.names.indices.items():
-            if line.of is not None and line.of.text in out and line.where is None:
+            if line.of is not None and (line.of.text in out and line.where is None or line.of.text in levels):
                 out.add(n)
         return out
 
@@ -213,6 +222,12 @@ class Context:
         """Makes an operand a hidden value whose past is kept, zeros before the start."""
         self.extra[name] = spec.Value(name, "hidden", e.axes, e.type, start=literal(0, span), value=e, level=self.level, owner=self.equation, span=span)
         return x.Read(name, axes=e.axes, type=e.type, span=span)
+
+    def first_layer(self, label: str) -> Span | None:
+        """The first call in the text of this equation whose parameters would have this label."""
+        v = self.names.values.get(self.equation)
+        found = [call.span for call in _calls(v.value if v is not None else None) if _label(call) == label]
+        return min(found) if found else None
 
     # ---- indices ------------------------------------------------------------------------------------------------------
 
@@ -285,6 +300,36 @@ def _parts(e: s.Expr) -> list[s.Expr]:
         elif isinstance(n, s.Call):
             stack += n.arguments
     return out
+
+
+def _calls(e: s.Expr | None) -> list[s.Call]:
+    """Every call in an expression, keywords included."""
+    out: list[s.Call] = []
+    stack: list[object] = [e]
+    while stack:
+        n = stack.pop()
+        match n:
+            case s.Call():
+                out.append(n)
+                stack += [*n.arguments, *(k.value for k in n.keywords)]
+            case s.Binary() | s.Compare() | s.Logical():
+                stack += [n.left, n.right]
+            case s.Not() | s.Negative():
+                stack.append(n.operand)
+            case s.Read():
+                stack += [n.base, *(i.index if isinstance(i, s.At) else i for i in n.items)]
+            case s.Field():
+                stack.append(n.base)
+            case s.NameList():
+                stack += n.items
+    return out
+
+
+def _label(call: s.Call) -> str:
+    for k in call.keywords:
+        if k.name == "name" and isinstance(k.value, s.Name):
+            return k.value.id
+    return call.function
 
 
 def _ends(between: s.Between) -> tuple[float, float]:

@@ -267,7 +267,7 @@ def draw(c: Context, e: s.Call, want: Axes | None) -> Expr:
     f = e.function
     count(c, e, *DRAWS[f])
     args = tuple(expressions.typed(c, a) for a in e.arguments)
-    if f in STARTS_ONLY and c.where != "init":
+    if f in STARTS_ONLY and c.where not in ("init", "start"):
         raise c.fail("SEQ0418", f"`{f}` is a start of weights and has no meaning here", e.span, help="param W : [N, M] init " + f + "()")
     if c.where == "equation" and not c.input_default:
         raise c.fail("SEQ0230", "a draw inside an equation cannot be repeated exactly", e.span, label="randomness is always an optional input",
@@ -275,7 +275,7 @@ def draw(c: Context, e: s.Call, want: Axes | None) -> Expr:
     axes = tuple(want or ())
     for a in args:
         axes = (*axes, *without(a.axes, axes))
-    return x.Draw(f, args, c.fresh(), axes=axes, type=c.layer_type if c.where == "init" and f != "bernoulli" else "real", span=e.span)
+    return x.Draw(f, args, c.fresh(), axes=axes, type=c.layer_type if c.where in ("init", "start") and f != "bernoulli" else "real", span=e.span)
 
 
 def dot(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
@@ -362,10 +362,10 @@ def concat(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
     count(c, e, 1, 99)
     args = [expressions.typed(c, a) for a in e.arguments]
     joined = [n.id for n in names(c, k.get("over"))]
-    if not joined or len(joined) not in (1, len(args)):
-        raise c.fail("SEQ0414", "`concat` needs `over`: one axis, or one for each operand", e.span, help="concat(a, b, over = [N, M])")
-    each = joined * len(args) if len(joined) == 1 else joined
-    overs = tuple(o if o in a.axes else "" for o, a in zip(each, args, strict=True))
+    if not joined:
+        raise c.fail("SEQ0414", "`concat` needs `over`: the axes that are joined", e.span, help="concat(a, b, over = [N, M])")
+    each = joined if len(joined) == len(args) else [""] * len(args)
+    overs = tuple(o if o in a.axes else next((j for j in joined if j in a.axes), "") for o, a in zip(each, args, strict=True))
     kept: list[str] = []
     for a, o in zip(args, overs, strict=True):
         kept += [i for i in a.axes if i != o and i not in kept]

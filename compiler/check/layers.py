@@ -30,7 +30,7 @@ from seqc.runtime.matching import is_dim
 
 def layer(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -> Expr:
     """`linear`, `conv`, `lowrank`, `embedding`."""
-    if c.where != "equation":
+    if c.where not in ("equation", "start"):
         raise c.fail("SEQ0429", f"`{e.function}` owns parameters and stands in equations only", e.span)
     if c.fns:
         raise c.fail("SEQ0429", "a `fn` has no layers inside", e.span, help="make it a block")
@@ -49,15 +49,19 @@ def layer(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) 
 # ---- naming -----------------------------------------------------------------------------------------------------------
 
 
-def prefix(c: Context, e: s.Call, k: Mapping[str, s.Keyword], inputs: Sequence[str]) -> str:
-    """`equation.layer`, or `equation.NAME` with `name =`; two layers alike in one equation are refused."""
-    label = e.function
+def prefix(c: Context, e: s.Call, k: Mapping[str, s.Keyword], inputs: Sequence[str]) -> tuple[str, str]:
+    """`equation.layer` (`equation.NAME` with `name =`) for the weights, and the prefix of what the inputs share: bias, gain.
+
+    Both are the same for the first layer of its kind in the equation, in the order of the text; a later one puts its first
+    input before its bias. Two layers whose weights would share a name are refused.
+    """
+    name = e.function
     if "name" in k:
         word = k["name"].value
         if not isinstance(word, s.Name):
             raise c.fail("SEQ0221", "`name =` takes a word", k["name"].span, help="name = re")
-        label = word.id
-    where = f"{c.equation}.{label}"
+        name = word.id
+    where = f"{c.equation}.{name}"
     for i in inputs:
         if (where, i) in c.layers_seen:
             raise c.fail(
@@ -65,7 +69,9 @@ def prefix(c: Context, e: s.Call, k: Mapping[str, s.Keyword], inputs: Sequence[s
                 notes=(Note("the other one", c.layers_seen[where, i]),), help=f"{e.function}(…, name = second)",
             )
         c.layers_seen[where, i] = e.span
-    return where
+    first = c.first_layer(name)
+    shared = where if first is None or first == e.span or not inputs else f"{where}.{inputs[0]}"
+    return where, shared
 
 
 def input_names(c: Context, args: Sequence[s.Expr]) -> list[str]:
@@ -202,7 +208,7 @@ def linear(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
     out = result_dims(c, e, k, want, tuple(mapped), per)
     biased = not ("bias" in k and isinstance(k["bias"].value, s.Name) and k["bias"].value.id == "none")
     given = k.get("weight")
-    where = prefix(c, e, k, [*([] if given else inputs), *(["bias"] if biased else [])])
+    where, shared = prefix(c, e, k, inputs)
     kind = c.layer_type
     parts: list[Expr] = []
     fans: list[Expr] = []
@@ -224,7 +230,7 @@ def linear(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
     if biased:
         axes = (*per, *out)
         default = fan(c, [x.Apply("add", tuple(fans), type="int", span=e.span)] if len(fans) > 1 else fans, axes, e.span)
-        parts.append(parameter(c, f"{where}.bias", axes, started(c, k.get("bias"), axes, default), kind, e.span))
+        parts.append(parameter(c, f"{shared}.bias", axes, started(c, k.get("bias"), axes, default), kind, e.span))
     axes = ordered(want, (*mapped, *per, *out))
     if len(parts) == 1:
         return parts[0] if set(parts[0].axes) == set(axes) else x.Expand(parts[0], axes=axes, type=parts[0].type, span=e.span)
@@ -274,7 +280,9 @@ def lowrank(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None
     mapped = tuple(a for a in arg.axes if a not in over and a not in per)
     out = result_dims(c, e, k, want, mapped, per)
     biased = not ("bias" in k and isinstance(k["bias"].value, s.Name) and k["bias"].value.id == "none")
-    where = prefix(c, e, k, ["down", "up", *(["bias"] if biased else [])])
+    where, shared = prefix(c, e, k, input_names(c, e.arguments))
+    if shared != where:
+        where = shared
     rank_axis = f"{where}~rank"
     rank = expressions.typed(c, k["rank"].value)
     c.sizes[rank_axis] = rank
@@ -312,7 +320,7 @@ def embedding(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | No
             raise c.fail("SEQ0427", "the given table has no axes", k["weight"].span)
         return table_read(c, table, table.axes[0], ids, want, e.span)
     name = input_names(c, e.arguments)[0]
-    where = prefix(c, e, k, [name])
+    where, _ = prefix(c, e, k, [name])
     size = vocabulary(c, ids, e.arguments[0])
     out = result_dims(c, e, k, want, ids.axes, ())
     if isinstance(size, x.DimSize) and size.dim not in out:
@@ -387,7 +395,7 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
     stride = expressions.typed(c, k["stride"].value) if "stride" in k else literal(1, e.span)
     dilation = expressions.typed(c, k["dilation"].value) if "dilation" in k else literal(1, e.span)
     biased = not ("bias" in k and isinstance(k["bias"].value, s.Name) and k["bias"].value.id == "none")
-    where = prefix(c, e, k, [*inputs, *(["bias"] if biased else [])])
+    where, shared = prefix(c, e, k, inputs)
     each = [tuple(a for a in arg.axes if is_dim(a) and a not in per and a not in over) for arg in args]
     mapped: list[str] = []
     for arg, m in zip(args, each, strict=True):
@@ -413,7 +421,7 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
     if biased:
         axes = (*per, *out)
         default = fan(c, [x.Apply("add", tuple(fans), type="int", span=e.span)] if len(fans) > 1 else fans, axes, e.span)
-        bias = parameter(c, f"{where}.bias", axes, started(c, k.get("bias"), axes, default), "real", e.span)
+        bias = parameter(c, f"{shared}.bias", axes, started(c, k.get("bias"), axes, default), "real", e.span)
     shown = tuple(r for r in result if r not in c.running)
     axes = ordered(want, (*mapped, *per, *out, *shown))
     return x.Conv(tuple(operands), tuple(kernels), bias, over, tuple(mixes), result, per, taps, size, pad, margin, stride, dilation,
@@ -500,9 +508,9 @@ def norm(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
     gain = bias = None
     where = ""
     if (affine and scaled) or e.function == "batchnorm":
-        if c.fns or c.where != "equation":
+        if c.fns or c.where not in ("equation", "start"):
             raise c.fail("SEQ0429", f"`{e.function}` owns parameters and stands in equations only", e.span, help="affine = none")
-        where = prefix(c, e, k, ["gain", "bias"])
+        _, where = prefix(c, e, k, input_names(c, e.arguments))
     if affine and scaled:
         gain = parameter(c, f"{where}.gain", scaled, literal(1, e.span), "real", e.span)
         if e.function != "rmsnorm":

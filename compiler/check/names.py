@@ -12,11 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from seqc.compiler.check.words import CONSTANTS, FUNCTIONS, KEYWORDS, SPECIAL_AXES, TYPES
+from seqc.compiler.check.words import CONSTANTS, KEYWORDS, SPECIAL_AXES, TYPES
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.diagnostics.suggest import nearest
 from seqc.compiler.ir import syntax as s
+
+
+KINDS = {"": "let", "in": "input"}
+"""Kinds of values by the word of their line, where the two differ."""
 
 
 @dataclass(slots=True)
@@ -99,7 +103,7 @@ class _Collector:
                     self.claim(axis, axis_of_run=True)
                     n.chain[axis.text] = along
         self.lines(self.body.lines, ())
-        for line, level in self.later:
+        for line, level in sorted(self.later, key=lambda entry: entry[0].name.text not in n.values):
             self.equation(line, level)
         self.finish()
         return n
@@ -189,7 +193,7 @@ class _Collector:
             return
         if line.type is not None and line.type.text not in TYPES:
             self.sink.report("SEQ0209", f"there is no type `{line.type}`", line.type.span, help=nearest(line.type.text, list(TYPES)) or "f32")
-        kind = line.kind or "let"
+        kind = KINDS.get(line.kind, line.kind)
         made = Declared(name, kind, line, line if line.value is not None else None, level, kind == "out", len(self.names.values))
         self.names.values[name] = made
 
@@ -215,7 +219,7 @@ class _Collector:
                 return
             if not self.claim(line.name):
                 return
-            self.names.values[name] = Declared(name, line.kind or "let", line, line, level, line.kind == "out", len(self.names.values))
+            self.names.values[name] = Declared(name, KINDS.get(line.kind, line.kind), line, line, level, line.kind == "out", len(self.names.values))
             return
         if known.equation is not None:
             self.sink.report("SEQ0202", f"`{name}` has two equations", line.name.span,
@@ -245,5 +249,3 @@ class _Collector:
             self.sink.report("SEQ0213", f"{self.body.name} gives nothing back", self.body.name.span, label="no `out`, no `loss`",
                              help="out h")
 
-
-RESERVED_FUNCTIONS = FUNCTIONS

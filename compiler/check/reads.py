@@ -208,14 +208,14 @@ def axis_of(c: Context, base: Read, index: Expr, axes: list[str]) -> str | None:
             mine = c.names.indices.get(a)
             if mine is not None and mine[0].of is not None and mine[0].of.text in (n, of):
                 return a
-    if c.tree_slots() & set(numbers):
-        return next(iter(c.running), "node")
-    return None
+    return next(iter(c.tree_slots() & set(numbers)), None)
 
 
 def classify(c: Context, base: Read, axis: str, index: Expr, span: Span, axes: list[str]) -> tuple[Move | None, tuple[str, ...]]:
     """What kind of move a position along `axis` is."""
-    if axis in ("pred", "succ") or isinstance(index, x.Number) and index.of in ("pred", "succ"):
+    if isinstance(index, x.Number) and index.of in c.tree_slots():
+        return Move("pred", index.of, x.Number(index.of, type="int", span=span), past=True), ()
+    if axis in ("pred", "succ"):
         of = index.of if isinstance(index, x.Number) else axis
         v = c.names.values.get(base.name)
         on_edge = "succ" in axes or v is not None and v.line.home is not None and v.line.home.text == "edge"
@@ -271,8 +271,6 @@ def along_chain(c: Context, base: Read, axis: str, index: Expr, span: Span) -> t
     if isinstance(index, x.Number) and index.of == axis:
         return None, ()
     if isinstance(index, x.Number) and same_set(c, axis, index.of):
-        if index.of in c.tree_slots():
-            return Move("pred", index.of, index, past=True), ()
         return Move("rename", axis, index, past=c.relation_past(index.of)), (index.of,)
     lag = steps_back(c, index, axis)
     if lag is not None:

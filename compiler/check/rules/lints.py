@@ -48,6 +48,6 @@ def unread(body: spec.Body, sink: Sink) -> None:
         if v.name not in ever:
             if v.kind not in ("input", "param", "const"):
                 sink.report("SEQ-W04", f"nothing reads `{v.name}`", v.span, help=f"out {v.name}")
-        elif v.kind in ("let", "gate"):
+        elif v.kind in ("let", "gate") and body.topology:
             sink.report("SEQ-W01", f"`{v.name}` is read only with a lag: its value of this step is used nowhere", v.span,
                         notes=(Note("the last step's value is computed for nothing"),), help="# seqc: allow SEQ-W01")

@@ -68,6 +68,7 @@ class Ranges:
         self.keep: list[Expr] = []
         self.open: set[str] = set()
         self.values: dict[str, Interval] = {}
+        self.assumed: list[tuple[Expr, Interval]] = []
 
     def claim(self, b: spec.Bounds) -> Interval:
         """A claimed range; ends that depend on dims are taken as far as they are known."""
@@ -124,6 +125,10 @@ class Ranges:
 
     def of(self, e: Expr) -> Interval:
         """The interval of an expression."""
+        if self.assumed:
+            known = next((i for a, i in self.assumed if a is e or a == e), None)
+            found = self.work(e)
+            return found if known is None else found.meet(known)
         found = self.memo.get(id(e))
         if found is None:
             found = self.work(e)
@@ -278,7 +283,7 @@ class Ranges:
                     out = Interval(low, high, not lo, not ho)
                 return out
             case "where":
-                return parts[1].join(parts[2])
+                return self.choice(args)
             case "stop" | "through" | "re" | "conj":
                 return parts[0]
             case "abs":
@@ -314,6 +319,24 @@ class Ranges:
                 a = Interval(0, a.high, False, a.high_open)
             return iv.monotone(iv.INCREASING[fn], a)
         return ALL
+
+    def choice(self, args: tuple[Expr, ...]) -> Interval:
+        """`where(a >= b, …, …)`: each branch knows what the condition says of `a`."""
+        condition, yes, no = args
+        if not (isinstance(condition, x.Apply) and condition.fn in ("lt", "le", "gt", "ge")) or len(self.assumed) > 4:
+            return self.of(yes).join(self.of(no))
+        a, b = condition.args
+        bound = self.of(b)
+        above, below = Interval(bound.low, INF, condition.fn == "gt"), Interval(-INF, bound.high, True, condition.fn == "lt")
+        first, second = (above, below) if condition.fn in ("gt", "ge") else (below, above)
+        out: Interval | None = None
+        for branch, known in ((yes, first), (no, second)):
+            self.assumed.append((a, known))
+            found = self.of(branch)
+            self.assumed.pop()
+            out = found if out is None else out.join(found)
+        assert out is not None
+        return out
 
     def quotient(self, a: Expr, b: Expr) -> Interval:
         """a / b; `a / (a + c)` with both positive lies in (0, 1)."""
