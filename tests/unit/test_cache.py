@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from seqc.compiler.driver.cache import Cache, CacheWarning, default_root, key_of
 
 PARTS = {"spec": "cell", "version": "1"}
