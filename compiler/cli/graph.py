@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     result = compiled(target, until="analysis")
     body = main_body(result.bodies, target)
     cell = result.report["cells"].get(body.name, {})
-    picture = picture_of(body, [(c["states"], class_text(c)) for c in cell.get("components", ())])
+    picture = picture_of(body, [(c["states"], class_text(c)) for c in cell.get("components", ())], result.program.doc)
     text = write(picture, arrange(picture))
     if args.output == "-":
         sys.stdout.write(text)

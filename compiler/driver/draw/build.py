@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import networkx as nx
-from seqc.compiler.driver.draw.metrics import broken
+from seqc.compiler.driver.draw.metrics import broken, without_details
 from seqc.compiler.driver.draw.picture import Box, Edge, Kind, Node, Picture
 from seqc.compiler.driver.words import right_side, size_text, topology_text
 from seqc.compiler.ir.expr import DimSize, Expr, Invoke, Literal_, Move, Read, walk
@@ -21,14 +21,16 @@ Reads = list[tuple[str, str]]
 """(name of the value read, how long ago: "" or `t−1`)."""
 
 
-def picture_of(body: Body, verdicts: Sequence[tuple[Sequence[str], str]] = ()) -> Picture:
-    """The picture of a body. `verdicts` gives for the states of a component its class in words (`nonlinear/dense`)."""
-    return _Builder(body, verdicts).picture()
+def picture_of(body: Body, verdicts: Sequence[tuple[Sequence[str], str]] = (), doc: str = "") -> Picture:
+    """The picture of a body. `verdicts` gives for the states of a component its class in words (`nonlinear/dense`), `doc`
+    what is said of a body that has no doc string."""
+    return _Builder(body, verdicts, body.doc or doc).picture()
 
 
 class _Builder:
-    def __init__(self, body: Body, verdicts: Sequence[tuple[Sequence[str], str]]) -> None:
+    def __init__(self, body: Body, verdicts: Sequence[tuple[Sequence[str], str]], doc: str) -> None:
         self.body = body
+        self.doc = doc
         self.verdicts = [(frozenset(states), text) for states, text in verdicts]
         self.table = body.table
         self.shown = [v for v in body.values if not v.owner and v.kind != "hidden"]
@@ -61,7 +63,7 @@ class _Builder:
                 nodes.append(Node(f"out {out}", "out", f"out {out}", tip=f"{out} is given back"))
                 edges.append(Edge(out, f"out {out}"))
         boxes = self._boxes(components, home)
-        doc = self.body.doc.strip().split("\n")[0].strip()
+        doc = self.doc.strip().split("\n")[0].strip()
         subtitle = " · ".join(p for p in (topology_text(self.body), doc[:110] + ("…" if len(doc) > 110 else "")) if p)
         return Picture(self.body.name, subtitle, (*nodes, *pills.values()), tuple(dict.fromkeys(edges)), boxes)
 
@@ -135,7 +137,7 @@ class _Builder:
         elif isinstance(v.value, Invoke):
             kind = "call"
         text = right_side(v.text) if v.value is not None else ""
-        lines = broken(text, 32, 2) if text and kind not in ("const", "param") else ()
+        lines = broken(without_details(text), 32, 2) if text and kind not in ("const", "param") else ()
         shape = "" if v.axes is None or not v.axes else f"[{', '.join(v.axes)}]"
         tip = [f"line {v.span.line}: {v.name}" + (f" = {text}" if text else "")]
         if v.doc:

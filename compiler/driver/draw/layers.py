@@ -205,7 +205,7 @@ def _columns(rows: Sequence[Sequence[str]], table: Mapping[str, Item], segments:
     for s in segments:
         a, b = table[s.source], table[s.target]
         shift = a.outlets.get(s.out, 0.0) - b.inlets.get(s.into, 0.0)
-        weight = {0: 1.0, 1: 2.0, 2: 6.0}[is_bend(s.source) + is_bend(s.target)]
+        weight = {0: 1.0, 1: 2.0, 2: 30.0}[is_bend(s.source) + is_bend(s.target)]
         near[s.target].append((s.source, shift, weight))
         near[s.source].append((s.target, -shift, weight))
     for row in rows:
@@ -217,7 +217,7 @@ def _columns(rows: Sequence[Sequence[str]], table: Mapping[str, Item], segments:
         middle = x / 2
         for k in row:
             table[k].x -= middle
-    for sweep in range(60):
+    for sweep in range(160):
         for row in rows if sweep % 2 == 0 else rows[::-1]:
             goals, weights = [], []
             for k in row:

@@ -214,10 +214,11 @@ class _Arranger:
             a, b = grid.items[s.source], grid.items[s.target]
             ax = a.x + a.outlets.get(s.out, 0.0) + dx
             bx = b.x + (b.inlets.get(s.into, 0.0) if s.into else landing.get(s, 0.0)) + dx
-            start: list[Point] = [(ax, a.y + a.height / 2 + dy)]
+            bend = layers.is_bend(s.source)
+            start: list[Point] = [(ax, (grid.bottoms[a.rank] if bend else a.y + a.height / 2) + dy)]
             if a.port and not a.sink:
                 start.insert(0, (ax, top))
-            if a.height / 2 + a.y < grid.bottoms[a.rank] - 0.5 and not a.port:
+            if a.height / 2 + a.y < grid.bottoms[a.rank] - 0.5 and not a.port and not bend:
                 start.append((ax, grid.bottoms[a.rank] + dy))
             end: list[Point] = [(bx, b.y - b.height / 2 + dy)]
             if b.y - b.height / 2 > grid.tops[b.rank] + 0.5:
@@ -260,15 +261,15 @@ class _Arranger:
     def _back_edges(self, box: str, group: _Group, dx: float, dy: float, drawing: Drawing) -> None:
         grid = group.grid
         sources = list(dict.fromkeys(e.source for e in group.lanes))
+        labels: dict[str, float] = {}
         for number, source in enumerate(sources):
             for edge in (e for e in group.lanes if e.source == source):
                 a = self._rect(drawing, edge.source)
                 b = self._rect(drawing, edge.target)
                 lane = dx + grid.width + LANE * (number + 0.8)
                 low = a.y + a.height / 2 + 9.0 + 3.0 * number
-                high = b.y - b.height / 2 - 11.0 - 3.0 * number
+                high = b.y - b.height / 2 - 10.0 - 4.0 * number
                 ax = a.x + min(a.width * 0.32, 26.0)
-                label_at = (lane + 6.0, (low + high) / 2 + 13.0 * (number - (len(sources) - 1) / 2))
                 points = (
                     (ax, a.y + a.height / 2),
                     (ax, low),
@@ -277,7 +278,10 @@ class _Arranger:
                     (b.x, high),
                     (b.x, b.y - b.height / 2),
                 )
-                drawing.lines.append(Line(points, False, True, True, edge.lag, label_at))
+                label = "" if edge.lag in labels else edge.lag
+                labels.setdefault(edge.lag, (low + high) / 2)
+                label_at = (dx + grid.width + LANE * (len(sources) - 0.2) + 6.0, labels[edge.lag] + 15.0 * (len(labels) - 1))
+                drawing.lines.append(Line(points, False, True, True, label, label_at))
 
     @staticmethod
     def _rect(drawing: Drawing, key: str) -> Rect:

@@ -5,6 +5,8 @@ All monospaced faces that the style sheet names are 0.60 em wide, give or take a
 
 from __future__ import annotations
 
+import re
+
 from seqc.compiler.driver.draw.picture import Node
 
 MONO = 0.605
@@ -33,18 +35,49 @@ def node_size(node: Node) -> tuple[float, float]:
 
 
 def broken(text: str, width: int, most: int) -> tuple[str, ...]:
-    """`text` in at most `most` lines of about `width` characters, broken at spaces; an ellipsis where it does not fit."""
-    words = text.split(" ")
+    """`text` in at most `most` lines of about `width` characters, broken at spaces; an ellipsis where it does not fit.
+
+    Lines are made about equally long."""
+    lines = _filled(text, width)
+    if len(lines) <= most:
+        for narrower in range(max(1, width // 3), width):
+            found = _filled(text, narrower)
+            if len(found) == len(lines) and max(map(len, found)) <= width:
+                lines = found
+                break
+    else:
+        lines = lines[:most]
+        lines[-1] = lines[-1][: max(1, width - 2)] + " …"
+    return tuple(one if len(one) <= width + 12 else one[: width + 10] + " …" for one in lines)
+
+
+def _filled(text: str, width: int) -> list[str]:
     lines: list[str] = []
     line = ""
-    for word in words:
+    for word in text.split(" "):
         if line and len(line) + 1 + len(word) > width:
             lines.append(line)
             line = word
         else:
             line = f"{line} {word}" if line else word
-    lines.append(line)
-    if len(lines) > most:
-        lines = lines[:most]
-        lines[-1] = lines[-1][: max(1, width - 2)] + " …"
-    return tuple(one if len(one) <= width + 12 else one[: width + 10] + " …" for one in lines)
+    return [*lines, line]
+
+
+_DETAIL = re.compile(r"(init|bias|eps|to|name|affine|border)\s*=\s*")
+
+
+def without_details(text: str) -> str:
+    """An equation without the keywords that a drawing can do without: `linear(x, bias = none, init = 0)` is `linear(x)`."""
+    out: list[str] = []
+    i = 0
+    while i < len(text):
+        if text[i] == "," and (match := _DETAIL.match(text, i + 1 + (len(text[i + 1 :]) - len(text[i + 1 :].lstrip())))):
+            depth = 0
+            i = match.end()
+            while i < len(text) and (depth or text[i] not in ",)"):
+                depth += (text[i] in "([") - (text[i] in ")]")
+                i += 1
+            continue
+        out.append(text[i])
+        i += 1
+    return "".join(out)
