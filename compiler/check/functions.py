@@ -329,15 +329,21 @@ def split(c: Context, e: s.Call) -> Expr:
     out = expressions.typed(c, e.arguments[0])
     for k in e.keywords:
         parts = names(c, k)
-        if len(parts) != 2 or k.name not in out.axes:
-            raise c.fail("SEQ0420", f"`split` cuts an axis of its operand in two; this has {shape(out.axes)}", k.span,
+        if len(parts) < 2 or k.name not in out.axes:
+            raise c.fail("SEQ0420", f"`split` cuts an axis of its operand into two or more; this has {shape(out.axes)}", k.span,
                          help=f"{out.axes[0] if out.axes else 't'} = [m, J]")
-        m, j = (known_axis(c, p) for p in parts)
-        at = out.axes.index(k.name)
-        axes = (*out.axes[:at], m, j, *out.axes[at + 1:])
-        if len(set(axes)) != len(axes):
-            raise c.fail("SEQ0412", f"the result would have an axis twice: {shape(axes)}", k.span)
-        out = x.Split(out, k.name, m, j, axes=axes, type=out.type, span=e.span)
+        found = [known_axis(c, p) for p in parts]
+        if len(set(found)) != len(found) or set(found) & set(without(out.axes, (k.name,))):
+            raise c.fail("SEQ0412", f"the result would have an axis twice: {shape((*without(out.axes, (k.name,)), *found))}", k.span)
+        axis = k.name
+        while len(found) > 1:
+            outer, inner = found[0], found[1]
+            if len(found) > 2:
+                inner = f"{c.equation}.split~{len(c.sizes)}"
+                c.sizes[inner] = x.Apply("mul", tuple(layers.size_of(c, f, e.span) for f in found[1:]), type="int", span=e.span)
+            at = out.axes.index(axis)
+            out = x.Split(out, axis, outer, inner, axes=(*out.axes[:at], outer, inner, *out.axes[at + 1:]), type=out.type, span=e.span)
+            axis, found = inner, found[1:]
     return out
 
 

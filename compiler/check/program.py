@@ -63,12 +63,19 @@ class _Checker:
         for b in bodies.values():
             for rule in RULES:
                 rule(b, self.sink)
+        self.allow()
         self.sink.stop()
         path = self.project.main.path
         return spec.Program(
             path, self.project.main.doc, bodies, {k: o for k, o in self.operators.items() if o is not None},
             {k: e for k, e in self.externs.items() if e is not None}, tuple(exports), self.project.sources[path].text if path in self.project.sources else "",
         )
+
+    def allow(self) -> None:
+        """Drops the warnings that a comment on their line allows: `# seqc: allow SEQ-W01 reason`."""
+        allowed = {(f.path, m.span.line, code) for f in self.project.files.values() for m in f.comments
+                   for mark, _, rest in (m.text.partition("seqc: allow"),) if rest for code in rest.split()[:1] if mark}
+        self.sink.found[:] = [d for d in self.sink.found if (d.span.file, d.span.line, d.code) not in allowed]
 
     def definitions(self, key: str) -> Definitions:
         """What names mean in one file."""
