@@ -34,6 +34,7 @@ class _Row:
     head: str = ""  # the first terminal of the logical line
     comment: str = ""
     column: int = 0  # of the comment in the source, from 0
+    shift: int = 0  # how far the logical line moved to the right
 
 
 def format_file(source: Source, file: syntax.File) -> str:
@@ -74,11 +75,11 @@ def _logical_line(tokens: list[Tok], depth: int) -> list[_Row]:
     kind = "doc" if start.type == "DOC" else "code"
     for k, (token, space) in enumerate(zip(tokens, spaces(tokens), strict=True)):
         if k and token.span.line > tokens[k - 1].span.end_line:
-            rows.append(_Row(start.span.line, tokens[k - 1].span.end_line, depth, text, kind, tokens[0].type))
+            rows.append(_Row(start.span.line, tokens[k - 1].span.end_line, depth, text, kind, tokens[0].type, shift=shift))
             start, kind, space = token, "more", False
             text = " " * max(token.span.column - 1 + shift, depth * INDENT)
         text += " " * space + (f'"""{token}"""' if token.type == "DOC" else str(token))
-    rows.append(_Row(start.span.line, tokens[-1].span.end_line, depth, text, kind, tokens[0].type))
+    rows.append(_Row(start.span.line, tokens[-1].span.end_line, depth, text, kind, tokens[0].type, shift=shift))
     return rows
 
 
@@ -119,7 +120,8 @@ def _place_comments(rows: list[_Row], source: Source) -> None:
         low = after.depth if after is not None else 0
         high = max(low, before.depth if before is not None else 0)
         if after is not None and after.kind == "more":
-            row.text = " " * max(row.column, low * INDENT) + row.text
+            row.text = " " * max(row.column + after.shift, low * INDENT) + row.text
+            row.kind, row.depth = "more", low
         else:
             depth = high
             while depth > low and (depth >= len(indents) or indents[depth] > row.column):
@@ -134,7 +136,7 @@ def _align(rows: list[_Row]) -> None:
     group: dict[int, list[_Row]] = {}
     groups = [group]
     for before, row in zip([None, *rows], rows, strict=False):
-        if before is not None and (row.first - before.last > 1 or row.kind == "comment"):
+        if before is not None and (row.first - before.last > 1 or row.kind == "comment" and not row.comment):
             group = {}
             groups.append(group)
         if row.comment:
@@ -148,7 +150,7 @@ def _align(rows: list[_Row]) -> None:
 
 def _blank(before: _Row, row: _Row) -> bool:
     """Whether an empty line stands between two rows."""
-    if row.kind == "more" or before.kind == "more" and row.kind == "comment" and row.first - before.last == 1:
+    if row.kind == "more":
         return False
     had = row.first - before.last > 1
     if row.depth > before.depth and before.kind == "code":

@@ -17,7 +17,7 @@ from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.diagnostics.source import Source
 from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.frontend.limits import DEFAULT_LIMITS, Limits
-from seqc.compiler.frontend.tokens import LINE_KEYWORDS, TOKEN, Tok, is_operand_end, terminal_of
+from seqc.compiler.frontend.tokens import KEYWORDS, LINE_KEYWORDS, TOKEN, Tok, is_operand_end, terminal_of
 from seqc.compiler.ir import syntax
 
 _CLOSERS: Final = {"(": ")", "[": "]"}
@@ -44,15 +44,24 @@ class _Bracket:
 
 
 def lay_out(source: Source, sink: Sink, limits: Limits = DEFAULT_LIMITS) -> Layout:
-    """Cuts `source` into tokens."""
-    return _Cutter(source, sink, limits).run()
+    """Cuts `source` into tokens.
+
+    Where brackets do not close, a second look takes any line that may be a new one for one, so that the right bracket is
+    named; a text whose brackets do close never gets that look.
+    """
+    first = Sink()
+    layout = _Cutter(source, first, limits, eager=False).run()
+    if any(d.code in ("SEQ0114", "SEQ0115") for d in first.found):
+        return _Cutter(source, sink, limits, eager=True).run()
+    sink.found += [d for d in first.found if d not in sink.found]
+    return layout
 
 
 class _Cutter:
     """Walks over the lines once; all state that a line leaves to the next is here."""
 
-    def __init__(self, source: Source, sink: Sink, limits: Limits) -> None:
-        self.source, self.sink, self.limits = source, sink, limits
+    def __init__(self, source: Source, sink: Sink, limits: Limits, eager: bool) -> None:
+        self.source, self.sink, self.limits, self.eager = source, sink, limits, eager
         self.layout = Layout(source)
         self.lines = source.text.split("\n")
         self.indents = [0]
@@ -290,14 +299,14 @@ class _Cutter:
         """Whether this line cannot be inside brackets: it begins as only a line of a body or a file can."""
         match = TOKEN.match(body)
         word = match[0] if match else ""
-        if body.startswith('"""') or word in LINE_KEYWORDS:
+        if body.startswith('"""') or word in LINE_KEYWORDS or word == "in":
             return True
+        if match is None or match.lastgroup != "NAME" or word in KEYWORDS:
+            return False
         rest = body[len(word) :].lstrip()
-        first = self.layout.tokens[self.line_start]
-        head = first.type in ("OPERATOR", "EXTERN")
-        if match is None or match.lastgroup != "NAME" or head or at > self.line_indent:
-            return word == "in" and at <= self.line_indent
-        return rest[:1] in (":", "=") and rest[:2] != "==" or word == "in"
+        if rest.startswith(":"):
+            return self.layout.tokens[self.line_start].type not in ("OPERATOR", "EXTERN")
+        return self.eager and at <= self.line_indent and rest.startswith("=") and not rest.startswith("==")
 
     def close_brackets(self) -> None:
         """Tells of the innermost open bracket and closes all."""

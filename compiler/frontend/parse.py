@@ -143,6 +143,8 @@ class _Parser:
             return True
         if end > 0 and not self.blocks and str(self.tokens[self.line]) == "seq" and self.line == 0:
             self.substitute("SEQ NUMBER NEWLINE", head)
+        if str(head) == "identity":
+            self.substitute("IDENTITY EQUAL LPAR NUMBER RPAR NEWLINE", head)
         self.at = end + 1
         return self.remember()
 

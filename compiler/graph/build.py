@@ -1,6 +1,6 @@
 """The step graph of a body.
 
-In:   a checked program, the key of a body, which optional inputs are given, sizes of dims, holes and consts bound by the caller.
+In:   a checked program, the key of a body, the optional inputs that are given, sizes of dims, holes and consts the caller binds.
 Out:  a verified `StepGraph` (ir/graph.py).
 Order of passes: inline (calls on the chain and of blocks), fold (numbers, exact zeros and ones, decided conditions, values that
 are numbers), grad (symbolic where it can be), fold again, prune (parameters and hidden values nothing reads any more).
@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from seqc.compiler.diagnostics.diagnostic import Diagnostic, Rejected
 from seqc.compiler.graph.grad import Gradients
 from seqc.compiler.graph.inline import Inliner
 from seqc.compiler.graph.simplify import Simplifier
 from seqc.compiler.graph.sizes import known_sizes
-from seqc.compiler.graph.table import Table, number_of, postorder, rewrite
+from seqc.compiler.graph.table import LIMIT, Table, number_of, postorder, rewrite
 from seqc.compiler.graph.verify import verify
 from seqc.compiler.ir.expr import Callee, Draw, Expand, Expr, Grad, Literal_, NotGiven, Read, walk
 from seqc.compiler.ir.graph import Entry, Node, StepGraph
@@ -50,7 +51,7 @@ def build(
     `holes` fills holes otherwise than by default; `consts` binds consts whose value is one number (a mask of all zeros: 0).
     """
     body = program.bodies[key]
-    table = Table()
+    table = Table(4 * LIMIT)
     inliner = Inliner(program, table, frozenset(given), holes or {})
     inliner.root(key)
     entries = dict(sorted(inliner.entries.items(), key=lambda kv: inliner.places[kv[0]]))
@@ -90,6 +91,8 @@ def build(
         nodes=_nodes(entries, table),
         span=body.span,
     )
+    if len(graph.nodes) > LIMIT:
+        raise Rejected((Diagnostic("SEQ0501", f"the step graph has {len(graph.nodes)} nodes, more than {LIMIT}", body.span),))
     verify(graph)
     return graph
 

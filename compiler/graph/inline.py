@@ -30,7 +30,6 @@ from seqc.compiler.ir.expr import (
     Expr,
     Invoke,
     Length,
-    Literal_,
     NotGiven,
     Read,
     Rename,
@@ -149,7 +148,7 @@ class Inliner:
     def _value(self, frame: Frame, v: Value, place: tuple[int, ...]) -> None:
         name = frame.name(v.name)
         self.places[name] = (*place, 1)
-        kind: EntryKind = v.kind
+        kind: EntryKind = "let" if v.kind == "out" and frame.prefix else v.kind
         default = False
         node: Expr | None = None
         source = v.value
@@ -165,7 +164,7 @@ class Inliner:
                 source = None
             elif source is not None:
                 kind, default = "let", True
-        elif v.name in frame.params and v.kind in ("param", "const"):
+        elif v.name in frame.params:
             kind, node, source = "let", frame.params[v.name], None
         if source is not None:
             node = self._expr(frame, source, v)
@@ -250,7 +249,7 @@ class Inliner:
 
     def _read(self, frame: Frame, e: Read) -> Expr:
         new = cast(Read, relabel(e, frame.axes))
-        held = self._held(frame, e.name) if e.field_ or not e.moves else None
+        held = self._held(frame, e.name) if e.field_ else None
         if held is not None:
             return self._field(frame, e, new, *held)
         extra = tuple(a for a in frame.carried.get(e.name, ()) if a not in new.axes)
@@ -322,7 +321,7 @@ class Inliner:
         if callee.hole or callee.extern or callee.key not in self.program.bodies:
             return False
         body = self.program.bodies[callee.key]
-        return (inv.inline or not body.topology) and not inv.along and not any(n == "*" for n, _ in inv.params)
+        return (inv.inline or not body.topology and not inv.along) and not any(n == "*" for n, _ in inv.params)
 
     def _invoke(self, frame: Frame, inv: Invoke, owner: Value | None, whole: bool) -> Expr:
         callee = self._resolve(frame, inv.callee)
@@ -381,6 +380,11 @@ class Inliner:
                 a = back.get(c, c if c in arg.value.axes else "")
                 if a and a in arg.value.axes:
                     claim(c, a)
+        for n, here, _ in inv.outs if same else ():
+            value = body.table.get(n)
+            if value is not None and value.axes is not None:
+                for c, a in zip(value.axes, [a for a in here if a not in mapped_here and a != inv.own], strict=False):
+                    claim(c, a)
         declared = {d.name for d in body.dims} | {i.name for i in body.indices}
         for c, size in inv.dims if same else ():
             if isinstance(size, (DimSize, Length)):
@@ -391,9 +395,8 @@ class Inliner:
         for c, size in inv.dims if same else ():
             self.dims.setdefault(pairs.get(c, c), size)
         m = AxisMap(pairs)
-        mapped = tuple(
-            dict.fromkeys([*mapped_here, *(a for arg in arguments for a in arg.value.axes if a in frame.mapped), *([inv.own] * bool(inv.own))])
-        )
+        outer = [a for arg in arguments for a in arg.value.axes if a in frame.mapped]
+        mapped = tuple(dict.fromkeys([*mapped_here, *outer, *([inv.own] if inv.own else [])]))
         mapped = tuple(a for a in mapped if a not in taken)
         inputs: dict[str, Expr] = {}
         for arg in arguments:
@@ -412,7 +415,7 @@ class Inliner:
             axes=m,
             holes=dict(callee.holes),
             inputs=inputs,
-            params={**dict(inv.params), **dict(inv.consts), **{k: v for k, v in inputs.items() if _kind(body, k) in ("param", "const")}},
+            params={n: self._renamed_to(e, body, n, m) for n, e in (*inv.params, *inv.consts)},
             starts={n: self._renamed_to(e, body, n, m) for n, e in inv.starts},
             level=level,
             called=(*frame.called, (frame.name(local), inv.label)),
@@ -439,11 +442,6 @@ class Inliner:
         old = [a for a in e.axes if a not in want]
         new = [a for a in want if a not in e.axes]
         return self._renamed(e, tuple(zip(old, new, strict=False)))
-
-
-def _kind(body: Body, name: str) -> str:
-    value = body.table.get(name)
-    return value.kind if value is not None else ""
 
 
 def _same_call(a: Invoke, b: Invoke) -> bool:
@@ -493,7 +491,7 @@ def _carried(frame: Frame) -> dict[str, Axes]:
         return {}
     found: dict[str, set[str]] = {}
     body = frame.body
-    uses: dict[str, set[str]] = {v.name: {r.name for r in reads(v.value)} if v.value is not None else set() for v in body.values}
+    uses = {v.name: {r.name for r in reads(v.value)} if v.value is not None else set() for v in body.values}
     for v in body.values:
         bound = (frame.inputs or {}).get(v.name) or frame.params.get(v.name)
         if bound is not None:

@@ -105,4 +105,4 @@ def relabel(e: Expr, m: AxisMap) -> Expr:
                 mapped=m.all(e.mapped),
                 outs=tuple((n, m.all(a), ty) for n, a, ty in e.outs),
             )
-    return e if axes == e.axes else cast(Expr, replace(e, axes=axes))
+    return e if axes == e.axes else replace(e, axes=axes)

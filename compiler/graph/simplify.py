@@ -58,7 +58,7 @@ class Simplifier:
         """A number with the axes of `like`."""
         kind = "bool" if isinstance(value, bool) else like.type if like.type in ("int", "complex") else "real"
         kind = "real" if kind == "int" and not isinstance(value, int) else kind
-        return self.fit(self.table.intern(Literal_(value, type=kind, span=like.span)), like)  # type: ignore[arg-type]
+        return self.fit(self.table.intern(Literal_(value, type=kind, span=like.span)), like)
 
     def fit(self, e: Expr, like: Expr) -> Expr:
         """`e` with the axes of `like`, repeated along those it lacks."""
@@ -252,7 +252,7 @@ def replace_pairs(e: Rename, pairs: tuple[tuple[str, str], ...], table: Table) -
 
 def _nested(args: tuple[Expr, ...]) -> bool:
     """Whether one operand has the axes of all others."""
-    biggest = max((set(a.axes) for a in args), key=len, default=set())
+    biggest = set(max((a.axes for a in args), key=len, default=()))
     return all(set(a.axes) <= biggest for a in args)
 
 

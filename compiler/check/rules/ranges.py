@@ -45,6 +45,9 @@ def check(body: spec.Body, sink: Sink) -> None:
             sink.report("SEQ0440", f"`{v.name}` is claimed to be in {claim}, proved is {found}", v.value.span,
                         label=f"this is in {found}", notes=(Note("claimed here", v.span),), help=_help(found, claim))
     for requirement in body.requirements:
+        if requirement.word == "conservative":
+            sink.report("SEQ0442", f"{body.name} is not shown to conserve what its edges carry", requirement.span, label="this claim is not proved",
+                        help="drop the claim")
         if requirement.claim is not None and not r.holds(requirement.claim):
             sink.report("SEQ0442", "this claim is not proved", requirement.span, label="intervals of the two sides overlap")
 
