@@ -52,8 +52,13 @@ def promoted(c: Context, operands: Sequence[Expr], what: str) -> x.Type:
     kinds = {e.type for e in operands}
     for e in operands:
         if e.type == "bool":
-            raise c.fail("SEQ0405", f"{what} of a bool", e.span, label="this is true or false, not a number",
-                         help="where(condition, 1, 0)")
+            raise c.fail(
+                "SEQ0405",
+                f"{what} of a bool",
+                e.span,
+                label="this is true or false, not a number",
+                help="where(condition, 1, 0)",
+            )
         if e.type == "text":
             raise c.fail("SEQ0406", f"{what} of a text", e.span, label="this is a text")
     return "complex" if "complex" in kinds else "real" if "real" in kinds else "int"

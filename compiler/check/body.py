@@ -2,8 +2,8 @@
 
 In:   a `syntax.Body` and what its file defines.
 Out:  `spec.Body`, or None where anything was an error (all findings of the body are reported).
-Refuses: SEQ0216–0218 (declarations), SEQ0401/0402 (a value does not fit its shape), SEQ0409/0410 (nor its type), SEQ0306 (what a start may
-         read), SEQ0307 (indices), and what the parts refuse. Cycles, ranges and lints are rules of their own, run afterwards.
+Refuses: SEQ0216–0218 (declarations), SEQ0401 (a value does not fit its shape), SEQ0409/0410 (nor its type), SEQ0306 (what a
+         start may read), SEQ0307 (indices), and what the parts refuse. Cycles, ranges and lints are rules of their own, run after.
 """
 
 from __future__ import annotations
@@ -49,8 +49,20 @@ class BodyChecker:
         self.key, self.body, self.sink, self.text_of = key, body, sink, text_of
         self.names = collect(body, sink)
         self.context = Context(
-            body, self.names, definitions, sink, signature, operator, extern, fn_scope, special(key),
-            type_value=self.type_value, type_index=self.type_index, default_of_hole=self.hole_default, make_special=make_special, special=special,
+            body,
+            self.names,
+            definitions,
+            sink,
+            signature,
+            operator,
+            extern,
+            fn_scope,
+            special(key),
+            type_value=self.type_value,
+            type_index=self.type_index,
+            default_of_hole=self.hole_default,
+            make_special=make_special,
+            special=special,
         )
         self.done: dict[str, Expr | None] = {}
         self.pending: list[str] = []
@@ -68,7 +80,7 @@ class BodyChecker:
         indices = tuple(i for n in self.names.indices if (i := self.type_index(n)) is not None)
         levels = tuple(self.level(b) for b in self.names.levels)
         values: list[spec.Value] = []
-        for n, v in self.names.values.items():
+        for v in self.names.values.values():
             made = self.value(v)
             if made is None:
                 continue
@@ -84,21 +96,45 @@ class BodyChecker:
         made_settings = settings(self.context, self.names.settings)
         states = sum(v.kind == "state" for v in ordered)
         if states > STATE_LIMIT:
-            self.sink.report("SEQ0292", f"{self.body.name} has {states} states, at most {STATE_LIMIT} are allowed", self.body.name.span)
+            self.sink.report(
+                "SEQ0292", f"{self.body.name} has {states} states, at most {STATE_LIMIT} are allowed", self.body.name.span
+            )
         if sum(d.severity == "error" for d in self.sink.found) > before:
             return None
         return spec.Body(
-            self.key, self.body.kind, self.body.name.text, self.body.doc, holes, tuple(self.factor(f) for f in self.body.topology), dims, indices,  # type: ignore[arg-type]
-            levels, tuple(ordered), tuple(self.names.outs), tuple(r for r in requirements if r is not None), made_settings,
-            tuple(self.context.sizes.items()), self.body.name.span,
+            self.key,
+            self.body.kind,
+            self.body.name.text,
+            self.body.doc,
+            holes,
+            tuple(self.factor(f) for f in self.body.topology),
+            dims,
+            indices,  # type: ignore[arg-type]
+            levels,
+            tuple(ordered),
+            tuple(self.names.outs),
+            tuple(r for r in requirements if r is not None),
+            made_settings,
+            tuple(self.context.sizes.items()),
+            self.body.name.span,
         )
 
     @contextmanager
-    def at(self, equation: str, level: tuple[str, ...], where: str, kind: x.Type = "real", *, default: bool = False) -> Iterator[Context]:
+    def at(
+        self, equation: str, level: tuple[str, ...], where: str, kind: x.Type = "real", *, default: bool = False
+    ) -> Iterator[Context]:
         """Says where we are while something is typed."""
         c = self.context
         old = (c.equation, c.level, c.where, c.env, c.fns, c.definitions, c.layer_type, c.input_default)
-        c.equation, c.level, c.where, c.env, c.fns, c.layer_type, c.input_default = equation, level, where, {}, (), kind, default
+        c.equation, c.level, c.where, c.env, c.fns, c.layer_type, c.input_default = (
+            equation,
+            level,
+            where,
+            {},
+            (),
+            kind,
+            default,
+        )
         try:
             yield c
         finally:
@@ -117,7 +153,9 @@ class BodyChecker:
         if f.between is not None:
             with self.at("", (), "dims") as c:
                 try:
-                    return spec.Factor("range", (f.head,), low=expressions.typed(c, f.between.low), high=expressions.typed(c, f.between.high))
+                    return spec.Factor(
+                        "range", (f.head,), low=expressions.typed(c, f.between.low), high=expressions.typed(c, f.between.high)
+                    )
                 except Untypable:
                     return spec.Factor("range", (f.head,))
         return spec.Factor("chain", (f.head,))
@@ -136,8 +174,13 @@ class BodyChecker:
         if line.text in d.fns or line.text in FUNCTIONS:
             return Callee(function=line.text)
         near = nearest(line.text, [*d.names(), *FUNCTIONS])
-        self.sink.report("SEQ0233", f"there is no cell, block, model or function `{line}` for the hole `{name}`", line.span,
-                         label=f"did you mean `{near}`?" if near else "", help=near or f"from … import {line}")
+        self.sink.report(
+            "SEQ0233",
+            f"there is no cell, block, model or function `{line}` for the hole `{name}`",
+            line.span,
+            label=f"did you mean `{near}`?" if near else "",
+            help=near or f"from … import {line}",
+        )
         return None
 
     def dim(self, name: str) -> spec.Dim:
@@ -158,17 +201,31 @@ class BodyChecker:
         order = list(self.names.dims)
         for n in x.walk(value):
             if not isinstance(n, x.Literal_ | x.DimSize) and not (isinstance(n, x.Apply) and n.fn in DIM_FUNCTIONS):
-                self.sink.report("SEQ0217", f"the dim `{name}` may be made of dims, numbers, + - * / ^, ceil, floor, roundup, min and max only", n.span)
+                self.sink.report(
+                    "SEQ0217",
+                    f"the dim `{name}` may be made of dims, numbers, + - * / ^, ceil, floor, roundup, min and max only",
+                    n.span,
+                )
                 return
             if isinstance(n, x.DimSize) and order.index(n.dim) >= order.index(name):
-                self.sink.report("SEQ0218", f"the dim `{name}` reads `{n.dim}`, which is declared after it", n.span, help=f"declare {n.dim} first")
+                self.sink.report(
+                    "SEQ0218",
+                    f"the dim `{name}` reads `{n.dim}`, which is declared after it",
+                    n.span,
+                    help=f"declare {n.dim} first",
+                )
                 return
         from seqc.compiler.check.sizes import NotWhole, evaluate
 
         try:
             evaluate(value, {})
         except NotWhole as wrong:
-            self.sink.report("SEQ0433", f"the dim `{name}` comes out as {wrong.value}, not as a whole number", line.name.span, help=f"{name} = floor(…), or ceil(…)")
+            self.sink.report(
+                "SEQ0433",
+                f"the dim `{name}` comes out as {wrong.value}, not as a whole number",
+                line.name.span,
+                help=f"{name} = floor(…), or ceil(…)",
+            )
         except KeyError:
             self.try_defaults(name, value, line)
 
@@ -186,7 +243,12 @@ class BodyChecker:
             evaluate(value, known)
         except NotWhole as wrong:
             used = ", ".join(f"{n.dim} = {known[n.dim]}" for n in x.walk(value) if isinstance(n, x.DimSize))
-            self.sink.report("SEQ0433", f"the dim `{name}` comes out as {wrong.value} ({used}), not as a whole number", line.name.span, help=f"{name} = floor(…), or other sizes")
+            self.sink.report(
+                "SEQ0433",
+                f"the dim `{name}` comes out as {wrong.value} ({used}), not as a whole number",
+                line.name.span,
+                help=f"{name} = floor(…), or other sizes",
+            )
         except KeyError:
             return
 
@@ -200,12 +262,21 @@ class BodyChecker:
                 low, high = expressions.typed(c, b.line.between.low), expressions.typed(c, b.line.between.high)
             except Untypable:
                 pass
-        if isinstance(low, x.Literal_) and isinstance(high, x.Literal_) and isinstance(low.value, int) and isinstance(high.value, int):
+        if (
+            isinstance(low, x.Literal_)
+            and isinstance(high, x.Literal_)
+            and isinstance(low.value, int)
+            and isinstance(high.value, int)
+        ):
             if high.value - low.value > 100_000:
                 self.sink.report("SEQ0293", f"`{b.line.name}` has more than 100 000 levels", b.line.span)
         if b.line.kind == "stack" and any(isinstance(n, x.Length) for e in (low, high) for n in x.walk(e)):
-            self.sink.report("SEQ0307", f"a stack has own weights for each level, so its range must be known when the module is built; `len` is not", b.line.span,
-                             help=f"rounds {b.line.name} in …")
+            self.sink.report(
+                "SEQ0307",
+                "a stack has own weights for each level, so its range must be known when the module is built; `len` is not",
+                b.line.span,
+                help=f"rounds {b.line.name} in …",
+            )
         return spec.Level(ident, b.line.name.text, b.line.kind, low, high, b.outer, b.order, b.line.span)  # type: ignore[arg-type]
 
     def type_index(self, name: str) -> spec.Index | None:
@@ -237,7 +308,9 @@ class BodyChecker:
             of = line.of.text
             if not c.is_axis(of):
                 near = nearest(of, [*self.names.dims, *self.names.indices, "t"])
-                raise c.fail("SEQ0415", f"there is no axis `{of}` to give a second name to", line.of.span, help=near or f"index {of}")
+                raise c.fail(
+                    "SEQ0415", f"there is no axis `{of}` to give a second name to", line.of.span, help=near or f"index {of}"
+                )
         if line.where is not None:
             with self.at(name, level, "relation"):
                 where = expressions.truth(c, expressions.typed(c, line.where))
@@ -250,7 +323,9 @@ class BodyChecker:
             ahead, past, bound = r.ahead > 0, r.ahead <= -1, r.back
             if where is None and not is_dim(of):
                 ahead, past, bound, whole = True, False, None, of in c.running
-        return spec.Index(name, low, high, of, where, name in c.static_indices(), whole, bound, ahead, past, level, line.name.span)
+        return spec.Index(
+            name, low, high, of, where, name in c.static_indices(), whole, bound, ahead, past, level, line.name.span
+        )
 
     # ---- values -------------------------------------------------------------------------------------------------------
 
@@ -260,15 +335,30 @@ class BodyChecker:
         for v in self.names.values.values():
             for a in v.line.shape.axes if v.line.shape else ():
                 if a.text in c.running:
-                    self.sink.report("SEQ0216", f"`{a}` is what {self.body.name} runs along and stands in no shape", a.span,
-                                     label="every value is that of one step", help=shape([w.text for w in v.line.shape.axes if w.text != a.text]) if v.line.shape else "")
+                    self.sink.report(
+                        "SEQ0216",
+                        f"`{a}` is what {self.body.name} runs along and stands in no shape",
+                        a.span,
+                        label="every value is that of one step",
+                        help=shape([w.text for w in v.line.shape.axes if w.text != a.text]) if v.line.shape else "",
+                    )
                 elif not c.is_axis(a.text):
                     near = nearest(a.text, [*self.names.dims, *self.names.indices])
-                    self.sink.report("SEQ0219", f"the axis `{a}` is not declared", a.span, label=f"did you mean `{near}`?" if near else "",
-                                     help=near or (f"dim {a}" if is_dim(a.text) else f"index {a}"))
+                    self.sink.report(
+                        "SEQ0219",
+                        f"the axis `{a}` is not declared",
+                        a.span,
+                        label=f"did you mean `{near}`?" if near else "",
+                        help=near or (f"dim {a}" if is_dim(a.text) else f"index {a}"),
+                    )
             axes = [a.text for a in v.line.shape.axes] if v.line.shape else []
             if len(set(axes)) != len(axes):
-                self.sink.report("SEQ0412", f"`{v.name}` has an axis twice: {shape(axes)}", v.span, help="index j of N is a twin of the dim N")
+                self.sink.report(
+                    "SEQ0412",
+                    f"`{v.name}` has an axis twice: {shape(axes)}",
+                    v.span,
+                    help="index j of N is a twin of the dim N",
+                )
 
     def type_value(self, name: str) -> Expr | None:
         """The typed equation of a value; None where it has none or is wrong."""
@@ -278,8 +368,14 @@ class BodyChecker:
         if v is None or v.value is None:
             return None
         if name in self.pending:
-            loop = " -> ".join([*self.pending[self.pending.index(name):], name])
-            raise self.context.fail("SEQ0301", f"`{name}` needs its own value of the same step", v.span, label=loop, help=f"{name} : […] gives it a shape; its past is {name}[t-1]")
+            loop = " -> ".join([*self.pending[self.pending.index(name) :], name])
+            raise self.context.fail(
+                "SEQ0301",
+                f"`{name}` needs its own value of the same step",
+                v.span,
+                label=loop,
+                help=f"{name} : […] gives it a shape; its past is {name}[t-1]",
+            )
         self.pending.append(name)
         try:
             made = self.equation(v)
@@ -313,14 +409,37 @@ class BodyChecker:
         extra = [a for a in e.axes if a not in want]
         declared = Note(f"`{v.name}` is declared as {shape(want)}", v.line.shape.span if v.line.shape else v.span)
         if extra:
-            raise c.fail("SEQ0401", f"`{v.name} : {shape(want)}` is given {shape(e.axes)}", e.span, label=f"what becomes of {shape(extra)}?", notes=(declared,),
-                         help=f"sum(…, over = {extra[0]}), or declare {v.name} : {shape(e.axes)}")
-        fits = {"int": ("int",), "bool": ("bool",), "text": ("text",), "real": ("real", "int"), "complex": ("complex", "real", "int")}
+            raise c.fail(
+                "SEQ0401",
+                f"`{v.name} : {shape(want)}` is given {shape(e.axes)}",
+                e.span,
+                label=f"what becomes of {shape(extra)}?",
+                notes=(declared,),
+                help=f"sum(…, over = {extra[0]}), or declare {v.name} : {shape(e.axes)}",
+            )
+        fits = {
+            "int": ("int",),
+            "bool": ("bool",),
+            "text": ("text",),
+            "real": ("real", "int"),
+            "complex": ("complex", "real", "int"),
+        }
         if e.type not in fits[kind]:
             if kind == "int" and e.type == "real":
                 raise c.fail("SEQ0410", f"`{v.name}` is whole, its equation is not", e.span, notes=(declared,), help="floor(…)")
-            helps = {("real", "complex"): "re(…), im(…) or abs(…)", ("real", "bool"): "where(…, 1, 0)", ("bool", "int"): "… != 0", ("bool", "real"): "… > 0"}
-            raise c.fail("SEQ0409", f"`{v.name}` is of {kind}, its equation is of {e.type}", e.span, notes=(declared,), help=helps.get((kind, e.type), f"{v.name} : {shape(want)} of {e.type}"))
+            helps = {
+                ("real", "complex"): "re(…), im(…) or abs(…)",
+                ("real", "bool"): "where(…, 1, 0)",
+                ("bool", "int"): "… != 0",
+                ("bool", "real"): "… > 0",
+            }
+            raise c.fail(
+                "SEQ0409",
+                f"`{v.name}` is of {kind}, its equation is of {e.type}",
+                e.span,
+                notes=(declared,),
+                help=helps.get((kind, e.type), f"{v.name} : {shape(want)} of {e.type}"),
+            )
         if set(e.axes) != set(want):
             return x.Expand(e, axes=want, type=e.type, span=e.span)
         return e
@@ -336,13 +455,24 @@ class BodyChecker:
         axes = self.context.declared_axes(v)
         kind = self.declared_type(v)
         if axes is None and e is not None:
-            axes, kind = (None, "real") if isinstance(e, x.Eigh | x.Scan) or isinstance(e, x.Invoke) and not e.out and e.outs else (e.axes, e.type)
+            axes, kind = (
+                (None, "real")
+                if isinstance(e, x.Eigh | x.Scan) or isinstance(e, x.Invoke) and not e.out and e.outs
+                else (e.axes, e.type)
+            )
         bounds = self.bounds(v)
         start, learned = self.start(v, axes or (), kind)
         if v.kind == "param" and start is None and not learned and not line.init:
-            self.sink.report("SEQ0308", f"the parameter `{v.name}` has no start", v.span, help=f"param {v.name} : {shape(axes or ())} init normal(0, 0.02)")
+            self.sink.report(
+                "SEQ0308",
+                f"the parameter `{v.name}` has no start",
+                v.span,
+                help=f"param {v.name} : {shape(axes or ())} init normal(0, 0.02)",
+            )
         if line.home is not None and line.home.text not in ("edge", "call"):
-            self.sink.report("SEQ0215", f"a value lives over `edge` or over `call`, not over `{line.home}`", line.home.span, help="over call")
+            self.sink.report(
+                "SEQ0215", f"a value lives over `edge` or over `call`, not over `{line.home}`", line.home.span, help="over call"
+            )
         if line.once and v.kind not in ("input",):
             self.sink.report("SEQ0215", "only an input is `once`", v.span)
         if line.fixed and v.kind != "param":
@@ -350,8 +480,24 @@ class BodyChecker:
         width = line.type.text if line.type is not None and line.type.text in FLOATS else ""
         home = line.home.text if line.home is not None else ""
         return spec.Value(
-            v.name, v.kind, axes, kind, width, bounds, home, line.once, line.fixed, start, learned, e, v.level, self.stepping(v), "",  # type: ignore[arg-type]
-            line.doc or (v.equation.doc if v.equation else ""), v.span, self.text_of(v.equation.span) if v.equation is not None else "",
+            v.name,
+            v.kind,
+            axes,
+            kind,
+            width,
+            bounds,
+            home,
+            line.once,
+            line.fixed,
+            start,
+            learned,
+            e,
+            v.level,
+            self.stepping(v),
+            "",  # type: ignore[arg-type]
+            line.doc or (v.equation.doc if v.equation else ""),
+            v.span,
+            self.text_of(v.equation.span) if v.equation is not None else "",
         )
 
     def stepping(self, v: Declared) -> str:
@@ -394,14 +540,24 @@ class BodyChecker:
         inner = init.start if isinstance(init, s.Learned) else init
         if inner is None:
             return literal(0, init.span), True
-        with self.at(v.name, v.level, "start" if v.kind == "state" and not learned else "init", "complex" if kind == "complex" else "real") as c:
+        with self.at(
+            v.name,
+            v.level,
+            "start" if v.kind == "state" and not learned else "init",
+            "complex" if kind == "complex" else "real",
+        ) as c:
             try:
                 e = expressions.typed(c, inner, axes)
             except Untypable:
                 return None, learned
             extra = [a for a in e.axes if a not in axes]
             if extra:
-                c.sink.report("SEQ0401", f"the start of `{v.name} : {shape(axes)}` has {shape(e.axes)}", e.span, label=f"what becomes of {shape(extra)}?")
+                c.sink.report(
+                    "SEQ0401",
+                    f"the start of `{v.name} : {shape(axes)}` has {shape(e.axes)}",
+                    e.span,
+                    label=f"what becomes of {shape(extra)}?",
+                )
                 return None, learned
             self.start_reads(v, e)
             return e, learned
@@ -410,14 +566,26 @@ class BodyChecker:
         """Along the topology a start reads `once` inputs, params and levels; along a level any value around the stack."""
         for r in x.reads(e):
             u = self.names.values.get(r.name)
-            if u is None or u.kind in ("param", "const") or u.line.once or not self.body.topology and v.kind == "state" and v.level:
+            if (
+                u is None
+                or u.kind in ("param", "const")
+                or u.line.once
+                or not self.body.topology
+                and v.kind == "state"
+                and v.level
+            ):
                 continue
             if v.kind == "state" and v.level and u.level != v.level:
                 continue
             if self.static_value(u, set()):
                 continue
-            self.sink.report("SEQ0306", f"the start of `{v.name}` reads `{r.name}`, which changes from step to step", r.span,
-                             notes=(Note("declared here", u.span),), help=f"in {r.name} : … once, or a start made of parameters and dims")
+            self.sink.report(
+                "SEQ0306",
+                f"the start of `{v.name}` reads `{r.name}`, which changes from step to step",
+                r.span,
+                notes=(Note("declared here", u.span),),
+                help=f"in {r.name} : … once, or a start made of parameters and dims",
+            )
 
     def static_value(self, u: Declared, seen: set[str]) -> bool:
         """Whether a value is made of once inputs, params, consts and levels only."""
@@ -429,13 +597,21 @@ class BodyChecker:
         if e is None:
             return True
         inner = [self.names.values[r.name] for r in x.reads(e) if r.name in self.names.values]
-        return not any(isinstance(n, x.Number) and n.of in self.context.running for n in x.walk(e)) and all(self.static_value(i, seen | {u.name}) for i in inner)
+        return not any(isinstance(n, x.Number) and n.of in self.context.running for n in x.walk(e)) and all(
+            self.static_value(i, seen | {u.name}) for i in inner
+        )
 
     def requirement(self, r: s.Require) -> spec.Requirement | None:
         """A claim; comparisons are proved by the rule `ranges`."""
         if isinstance(r.claim, s.Name):
             if r.claim.id not in ("causal", "conservative"):
-                self.sink.report("SEQ0235", f"there is no claim `{r.claim.id}`", r.claim.span, label="causal, conservative, or a comparison", help="require causal")
+                self.sink.report(
+                    "SEQ0235",
+                    f"there is no claim `{r.claim.id}`",
+                    r.claim.span,
+                    label="causal, conservative, or a comparison",
+                    help="require causal",
+                )
                 return None
             return spec.Requirement(r.claim.id, None, r.span)
         with self.at("require", (), "equation") as c:

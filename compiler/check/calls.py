@@ -1,9 +1,10 @@
 """Types calls of bodies, holes and externs (language.md section 3, "Calls").
 
-Out:     `Invoke`: what runs, which argument is which input with which axes, sizes and everything else that is bound, and the axes of
-         what comes back.
+Out:     `Invoke`: what runs, which argument is which input with which axes, sizes and everything else that is bound, and the
+         axes of what comes back.
 Refuses: SEQ0227/0228 (arguments), SEQ0231 (an input without a value), SEQ0233 (a hole that is not filled or not fillable),
-         SEQ0234 (a body that calls itself), SEQ0430 (axes that do not match), SEQ0431 (`along`, `own`), SEQ0432 (a dim bound to no size).
+         SEQ0234 (a body that calls itself), SEQ0430 (axes that do not match), SEQ0431 (`along`, `own`), SEQ0432 (a dim bound to
+         no size).
 """
 
 from __future__ import annotations
@@ -41,14 +42,21 @@ def resolve(c: Context, word: s.Expr) -> Callee:
         return Callee(function=c.function_holes[word.id])
     if word.id in c.names.holes:
         default = c.hole_default(word.id)
-        return Callee(key=default.key if default else "", hole=word.id, function=default.function if default else "", holes=inner)
+        return Callee(
+            key=default.key if default else "", hole=word.id, function=default.function if default else "", holes=inner
+        )
     if word.id in c.definitions.bodies:
         return Callee(key=c.definitions.bodies[word.id], holes=inner)
     if word.id in c.definitions.fns or word.id in FUNCTIONS:
         return Callee(function=word.id)
     near = nearest(word.id, [*c.definitions.names(), *FUNCTIONS])
-    raise c.fail("SEQ0233", f"there is no cell, block, model or function `{word.id}` to put into a hole", span,
-                 label=f"did you mean `{near}`?" if near else "", help=near or f"from … import {word.id}")
+    raise c.fail(
+        "SEQ0233",
+        f"there is no cell, block, model or function `{word.id}` to put into a hole",
+        span,
+        label=f"did you mean `{near}`?" if near else "",
+        help=near or f"from … import {word.id}",
+    )
 
 
 def hole(c: Context, e: s.Call, want: Axes | None) -> Expr:
@@ -67,15 +75,40 @@ def function_hole(c: Context, e: s.Call, function: str, want: Axes | None) -> Ex
 
     values = [expressions.typed(c, a, want if keeps_shape(c, function) else None) for a in e.arguments]
     names = [f"({i})" for i in range(len(values))]
-    outer, c.env = c.env, {**c.env, **{n: Bound(v, s.Name(c.axis_word(a) or n)) for n, v, a in zip(names, values, e.arguments, strict=True)}}
+    outer, c.env = (
+        c.env,
+        {**c.env, **{n: Bound(v, s.Name(c.axis_word(a) or n)) for n, v, a in zip(names, values, e.arguments, strict=True)}},
+    )
     try:
-        plain = s.Call(function, tuple(s.Name(n, span=a.span) for n, a in zip(names, e.arguments, strict=True)), e.keywords,
-                       function_span=e.function_span, span=e.span)
+        plain = s.Call(
+            function,
+            tuple(s.Name(n, span=a.span) for n, a in zip(names, e.arguments, strict=True)),
+            e.keywords,
+            function_span=e.function_span,
+            span=e.span,
+        )
         expansion = expressions.call(c, plain, want)
     finally:
         c.env = outer
-    return Invoke(Callee(hole=e.function, function=function), e.function, tuple(Argument("", v) for v in values), (), (), (), (), (), True, "", (), "", (),
-                  expansion, axes=expansion.axes, type=expansion.type, span=e.span)
+    return Invoke(
+        Callee(hole=e.function, function=function),
+        e.function,
+        tuple(Argument("", v) for v in values),
+        (),
+        (),
+        (),
+        (),
+        (),
+        True,
+        "",
+        (),
+        "",
+        (),
+        expansion,
+        axes=expansion.axes,
+        type=expansion.type,
+        span=e.span,
+    )
 
 
 def open_hole(c: Context, e: s.Call, want: Axes | None) -> Expr:
@@ -94,8 +127,25 @@ def open_hole(c: Context, e: s.Call, want: Axes | None) -> Expr:
             dims.append((k.name, value))
         else:
             named.append(Argument(k.name, value))
-    return Invoke(Callee(hole=e.function), label(e), tuple(named), tuple(dims), (), (), (), (), bool(c.body.topology), "", (), "", (), None,
-                  axes=axes, type="real", span=e.span)
+    return Invoke(
+        Callee(hole=e.function),
+        label(e),
+        tuple(named),
+        tuple(dims),
+        (),
+        (),
+        (),
+        (),
+        bool(c.body.topology),
+        "",
+        (),
+        "",
+        (),
+        None,
+        axes=axes,
+        type="real",
+        span=e.span,
+    )
 
 
 def label(e: s.Call) -> str:
@@ -127,7 +177,11 @@ def sort_keywords(c: Context, e: s.Call, callee: spec.Body) -> _Bindings:
     holes = {h.name for h in callee.holes}
     dims = {d.name for d in callee.dims}
     table = callee.table
-    indices = {i.name for i in callee.indices} | {a for f in callee.topology for a in f.axes} | {a for v in callee.values if v.axes for a in v.axes if not is_dim(a)}
+    indices = (
+        {i.name for i in callee.indices}
+        | {a for f in callee.topology for a in f.axes}
+        | {a for v in callee.values if v.axes for a in v.axes if not is_dim(a)}
+    )
     for k in e.keywords:
         if k.name in holes:
             out.holes[k.name] = resolve(c, k.value)
@@ -136,7 +190,12 @@ def sort_keywords(c: Context, e: s.Call, callee: spec.Body) -> _Bindings:
         elif k.name == "own":
             word = c.axis_word(k.value)
             if word is None or word not in c.static_indices() and not is_dim(word):
-                raise c.fail("SEQ0431", "`own =` takes an index whose range is known when the module is built", k.span, help="index i in 1..T")
+                raise c.fail(
+                    "SEQ0431",
+                    "`own =` takes an index whose range is known when the module is built",
+                    k.span,
+                    help="index i in 1..T",
+                )
             out.own = word
         elif k.name == "name":
             continue
@@ -160,10 +219,22 @@ def sort_keywords(c: Context, e: s.Call, callee: spec.Body) -> _Bindings:
         elif k.name in indices:
             out.indices[k.name] = k
         else:
-            open_ = [*holes, *dims, *indices, *(n for n, v in table.items() if v.kind in ("input", "state", "param", "const") and not v.owner), *OPEN]
+            open_ = [
+                *holes,
+                *dims,
+                *indices,
+                *(n for n, v in table.items() if v.kind in ("input", "state", "param", "const") and not v.owner),
+                *OPEN,
+            ]
             near = nearest(k.name, open_)
-            raise c.fail("SEQ0228", f"{callee.name} leaves no `{k.name}` open", k.name_span or k.span, label=f"did you mean `{near}`?" if near else "",
-                         notes=(Note(f"{callee.name} is defined here", callee.span),), help=near or "dims, holes, inputs, starts, consts and parameters can be bound")
+            raise c.fail(
+                "SEQ0228",
+                f"{callee.name} leaves no `{k.name}` open",
+                k.name_span or k.span,
+                label=f"did you mean `{near}`?" if near else "",
+                notes=(Note(f"{callee.name} is defined here", callee.span),),
+                help=near or "dims, holes, inputs, starts, consts and parameters can be bound",
+            )
     return out
 
 
@@ -191,9 +262,18 @@ def body(c: Context, e: s.Call, key: str, want: Axes | None, callee_ref: Callee 
     given_holes = tuple((h, r) for h, r in bound.holes.items() if h not in functions)
     if given_holes:
         ref = Callee(key=ref.key, hole=ref.hole, holes=(*ref.holes, *given_holes))
-    unfilled = [h for h in callee.holes if h.default is None and h.name not in bound.holes and h.name not in dict(ref.holes) and h.name not in c.specialised(key)]
+    unfilled = [
+        h
+        for h in callee.holes
+        if h.default is None
+        and h.name not in bound.holes
+        and h.name not in dict(ref.holes)
+        and h.name not in c.specialised(key)
+    ]
     if unfilled:
-        raise c.fail("SEQ0233", f"the hole `{unfilled[0].name}` of {callee.name} is not filled", e.span, help=f"{unfilled[0].name} = …")
+        raise c.fail(
+            "SEQ0233", f"the hole `{unfilled[0].name}` of {callee.name} is not filled", e.span, help=f"{unfilled[0].name} = …"
+        )
     return _Match(c, e, callee, ref, bound, want).run()
 
 
@@ -221,9 +301,23 @@ class _Match:
         single = results[0] if len(results) == 1 else None
         axes = ordered(self.want, single[1]) if single else ()
         return Invoke(
-            self.ref, label(self.e), arguments, tuple((d, v) for d, v in self.sizes.items() if any(d == i.name for i in self.callee.dims)),
-            tuple(self.bound.params), tuple(self.bound.starts), tuple(self.bound.consts), along, inline, self.bound.own, tuple(self.mapped),
-            single[0] if single else "", tuple(outs), None, axes=axes, type=single[2] if single else "real", span=self.e.span,
+            self.ref,
+            label(self.e),
+            arguments,
+            tuple((d, v) for d, v in self.sizes.items() if any(d == i.name for i in self.callee.dims)),
+            tuple(self.bound.params),
+            tuple(self.bound.starts),
+            tuple(self.bound.consts),
+            along,
+            inline,
+            self.bound.own,
+            tuple(self.mapped),
+            single[0] if single else "",
+            tuple(outs),
+            None,
+            axes=axes,
+            type=single[2] if single else "real",
+            span=self.e.span,
         )
 
     def inputs(self) -> dict[str, Expr]:
@@ -231,8 +325,12 @@ class _Match:
         c, e = self.c, self.e
         names = [v.name for v in self.callee.values if v.kind == "input"]
         if len(e.arguments) > len(names):
-            raise c.fail("SEQ0227", f"{self.callee.name} has {len(names)} inputs, {len(e.arguments)} given", e.span,
-                         notes=(Note(f"{self.callee.name} is defined here", self.callee.span),))
+            raise c.fail(
+                "SEQ0227",
+                f"{self.callee.name} has {len(names)} inputs, {len(e.arguments)} given",
+                e.span,
+                notes=(Note(f"{self.callee.name} is defined here", self.callee.span),),
+            )
         out: dict[str, Expr] = {}
         for n, a in zip(names, e.arguments, strict=False):
             out[n] = self.value(a)
@@ -316,7 +414,7 @@ class _Match:
         return out
 
     def default_along(self, axis: str, given: Mapping[str, Expr]) -> str:
-        """The axis of that name, else the only index that an argument has and the callee does not name, else the callee's own range."""
+        """The axis of that name, else the only index of an argument that the callee does not name, else the callee's range."""
         c = self.c
         have = list(dict.fromkeys(a for v in given.values() for a in v.axes))
         if axis in self.pairs:
@@ -331,10 +429,17 @@ class _Match:
             return axis
         if not left and c.is_axis(axis):
             return axis
-        raise c.fail("SEQ0431", f"{self.callee.name} runs along `{axis}`, and it is not clear which axis here that is", self.e.span,
-                     label=f"the arguments have {shape(have)}", help="along = t")
+        raise c.fail(
+            "SEQ0431",
+            f"{self.callee.name} runs along `{axis}`, and it is not clear which axis here that is",
+            self.e.span,
+            label=f"the arguments have {shape(have)}",
+            help="along = t",
+        )
 
-    def arguments(self, given: Mapping[str, Expr], along: tuple[tuple[str, str, bool], ...], inline: bool) -> tuple[Argument, ...]:
+    def arguments(
+        self, given: Mapping[str, Expr], along: tuple[tuple[str, str, bool], ...], inline: bool
+    ) -> tuple[Argument, ...]:
         """Matches the axes of each argument to those of its input."""
         out = []
         for name, value in given.items():
@@ -349,27 +454,53 @@ class _Match:
             pairs, mapped = match(axes, value.axes, self.pairs)
             for a, b in pairs.items():
                 self.pairs.setdefault(a, b)
-            stray = [a for a in mapped if is_dim(a) and self.c.where == "equation" and any(is_dim(i) and i not in pairs for i in axes)]
+            stray = [
+                a
+                for a in mapped
+                if is_dim(a) and self.c.where == "equation" and any(is_dim(i) and i not in pairs for i in axes)
+            ]
             if stray:
-                raise self.c.fail("SEQ0430", f"it is not clear which axis of {shape(value.axes)} is which of `{name} : {shape(v.axes or ())}` of {self.callee.name}",
-                                  value.span, notes=(Note("the input", v.span),), help=f"say it: {next(i for i in axes if is_dim(i) and i not in pairs)} = {stray[0]}")
+                raise self.c.fail(
+                    "SEQ0430",
+                    f"it is not clear which axis of {shape(value.axes)} is which of "
+                    f"`{name} : {shape(v.axes or ())}` of {self.callee.name}",
+                    value.span,
+                    notes=(Note("the input", v.span),),
+                    help=f"say it: {next(i for i in axes if is_dim(i) and i not in pairs)} = {stray[0]}",
+                )
             self.mapped += [a for a in mapped if a not in self.mapped]
             out.append(Argument(name, value, tuple((b, a) for a, b in pairs.items() if a != b)))
         return tuple(out)
 
     def check_type(self, v: spec.Value, value: Expr) -> None:
         """An int fits a real, a real no int."""
-        fits = {"int": ("int",), "bool": ("bool",), "text": ("text",), "real": ("real", "int"), "complex": ("complex", "real", "int")}
+        fits = {
+            "int": ("int",),
+            "bool": ("bool",),
+            "text": ("text",),
+            "real": ("real", "int"),
+            "complex": ("complex", "real", "int"),
+        }
         if value.type not in fits[v.type]:
-            raise self.c.fail("SEQ0409", f"`{v.name}` of {self.callee.name} is of {v.type}, this is of {value.type}", value.span, notes=(Note("the input", v.span),))
+            raise self.c.fail(
+                "SEQ0409",
+                f"`{v.name}` of {self.callee.name} is of {v.type}, this is of {value.type}",
+                value.span,
+                notes=(Note("the input", v.span),),
+            )
 
     def missing(self, given: Mapping[str, Expr]) -> None:
         """Every input that the outs need has a value."""
         needed = inputs_needed(self.callee, {n for n, v in given.items() if not isinstance(v, x.NotGiven)})
         for v in self.callee.values:
             if v.kind == "input" and v.value is None and v.name not in given and v.name in needed:
-                raise self.c.fail("SEQ0231", f"{self.callee.name} needs its input `{v.name}`", self.e.span, notes=(Note("declared here", v.span),),
-                                  help=f"{v.name} = …")
+                raise self.c.fail(
+                    "SEQ0231",
+                    f"{self.callee.name} needs its input `{v.name}`",
+                    self.e.span,
+                    notes=(Note("declared here", v.span),),
+                    help=f"{v.name} = …",
+                )
 
     def outs(self, along: tuple[tuple[str, str, bool], ...], inline: bool) -> list[tuple[str, Axes, x.Type]]:
         """Outs and states with their axes here."""
@@ -379,7 +510,10 @@ class _Match:
             lead += [b for _, b, _ in along if b not in lead]
         if self.bound.own and self.bound.own not in lead and self.bound.own not in {b for _, b, _ in along}:
             lead.insert(0, self.bound.own)
-        names = [*self.callee.outs, *(v.name for v in self.callee.values if v.kind == "state" and v.name not in self.callee.outs)]
+        names = [
+            *self.callee.outs,
+            *(v.name for v in self.callee.values if v.kind == "state" and v.name not in self.callee.outs),
+        ]
         for n in names:
             v = self.callee.table[n]
             own = [self.axis_here(a, n in self.callee.outs) for a in v.axes or ()]
@@ -405,8 +539,8 @@ class _Match:
     def place(self, v: spec.Value, own: Sequence[str | None], lead: Sequence[str]) -> list[str]:
         """Axes that have no name here take the declared names that are left: the same name, or in order where as many are left.
 
-        A dim that gets its name so, and that the call leaves open, has the declared size. Without a declared shape an axis keeps
-        the callee's name, or that of the size its default gives.
+        A dim that gets its name so, and that the call leaves open, has the declared size. Without a declared shape an axis
+        keeps the callee's name, or that of the size its default gives.
         """
         known = {a for a in own if a is not None}
         unnamed = [n for n, a in zip(v.axes or (), own, strict=True) if a is None]
@@ -423,7 +557,13 @@ class _Match:
                 if is_dim(n) and n not in self.sizes and self.open_dim(n):
                     self.sizes[n] = size_of(self.c, here, self.e.span)
                     self.pairs.setdefault(n, here)
-        return [*lead, *(a if a is not None else names.get(n) or self.axis_here(n, False) or n for n, a in zip(v.axes or (), own, strict=True))]
+        return [
+            *lead,
+            *(
+                a if a is not None else names.get(n) or self.axis_here(n, False) or n
+                for n, a in zip(v.axes or (), own, strict=True)
+            ),
+        ]
 
     def open_dim(self, name: str) -> bool:
         """Whether a dim of the callee has no value or only a default."""
@@ -465,8 +605,25 @@ def extern(c: Context, e: s.Call, key: str) -> Expr:
         args.append(Argument(name, value, tuple((b, a_) for a_, b in found.items() if a_ != b)))
     outs = tuple((n, (*mapped, *(pairs.get(a, a) for a in axes)), kind) for n, axes, kind in made.results)
     single = outs[0] if len(outs) == 1 else None
-    return Invoke(Callee(extern=key), made.name, tuple(args), (), (), (), (), (), True, "", tuple(mapped), single[0] if single else "", outs, None,
-                  axes=single[1] if single else (), type=single[2] if single else "real", span=e.span)
+    return Invoke(
+        Callee(extern=key),
+        made.name,
+        tuple(args),
+        (),
+        (),
+        (),
+        (),
+        (),
+        True,
+        "",
+        tuple(mapped),
+        single[0] if single else "",
+        outs,
+        None,
+        axes=single[1] if single else (),
+        type=single[2] if single else "real",
+        span=e.span,
+    )
 
 
 def several(c: Context, name: str, span: Span) -> Exception:

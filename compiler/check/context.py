@@ -75,7 +75,7 @@ class Context:
     layers_seen: dict[tuple[str, str], Span] = field(default_factory=dict)
     spent: int = 0
     layer_type: x.Type = "real"
-    """Type of the weights and draws where we are: complex inside an equation of a complex value, but not inside `complex(…)`."""
+    """Type of weights and draws where we are: complex inside an equation of a complex value, but not inside `complex(…)`."""
     input_default: bool = False
     type_index: Callable[[str], spec.Index | None] = lambda name: None
     default_of_hole: Callable[[str], x.Callee | None] = lambda name: None
@@ -84,7 +84,9 @@ class Context:
 
     # ---- saying things ------------------------------------------------------------------------------------------------
 
-    def fail(self, code: str, message: str, span: Span, *, label: str = "", notes: tuple[Note, ...] = (), help: str = "") -> Untypable:
+    def fail(
+        self, code: str, message: str, span: Span, *, label: str = "", notes: tuple[Note, ...] = (), help: str = ""
+    ) -> Untypable:
         """Reports and gives the exception to raise."""
         self.sink.report(code, message, span, label=label, notes=notes, help=help)
         return Untypable()
@@ -94,7 +96,12 @@ class Context:
     @property
     def running(self) -> set[str]:
         """The axes this body runs along: implicit in every value."""
-        return {a for f in self.body.topology if f.head not in ("tree", "dag", "graph") for a in ([w.text for w in f.axes] or [f.head])}
+        return {
+            a
+            for f in self.body.topology
+            if f.head not in ("tree", "dag", "graph")
+            for a in ([w.text for w in f.axes] or [f.head])
+        }
 
     @property
     def chain(self) -> str:
@@ -120,7 +127,13 @@ class Context:
     def is_axis(self, name: str) -> bool:
         """Whether a name can stand in a shape."""
         n = self.names
-        return name in n.dims or name in n.indices or name in ("t", "pred", "succ", "batch") or name in n.level_names() or name in self.running
+        return (
+            name in n.dims
+            or name in n.indices
+            or name in ("t", "pred", "succ", "batch")
+            or name in n.level_names()
+            or name in self.running
+        )
 
     def axis_word(self, e: s.Expr) -> str | None:
         """The axis a bare word names, through fn parameters; None for anything else."""
@@ -163,8 +176,10 @@ class Context:
         out = set()
         for n, (line, _) in self.names.indices.items():
             if line.between is not None and all(
-                not (isinstance(part, s.Call) and part.function == "len") and (not isinstance(part, s.Name) or part.id in self.names.dims)
-                for end in (line.between.low, line.between.high) for part in _parts(end)
+                not (isinstance(part, s.Call) and part.function == "len")
+                and (not isinstance(part, s.Name) or part.id in self.names.dims)
+                for end in (line.between.low, line.between.high)
+                for part in _parts(end)
             ):
                 out.add(n)
             elif line.of is not None and line.of.text in self.names.dims:
@@ -220,7 +235,9 @@ class Context:
 
     def history(self, e: Expr, name: str, span: Span) -> x.Read:
         """Makes an operand a hidden value whose past is kept, zeros before the start."""
-        self.extra[name] = spec.Value(name, "hidden", e.axes, e.type, start=literal(0, span), value=e, level=self.level, owner=self.equation, span=span)
+        self.extra[name] = spec.Value(
+            name, "hidden", e.axes, e.type, start=literal(0, span), value=e, level=self.level, owner=self.equation, span=span
+        )
         return x.Read(name, axes=e.axes, type=e.type, span=span)
 
     def first_layer(self, label: str) -> Span | None:
@@ -255,7 +272,7 @@ class Context:
         return Ranges(out)
 
     def position_bounds(self, index: Expr, axis: str) -> tuple[float, float]:
-        """Bounds of a position relative to this step's along `axis`, second names of the axis counted as their relation allows."""
+        """Bounds of a position relative to this step's along `axis`; its second names count as their relation allows."""
         seconds = {n for n, (line, _) in self.names.indices.items() if line.of is not None and line.of.text == axis}
         f = form(index, {axis, *seconds})
         if sum(k for _, k in f.numbers) != 1 or any(k < 0 for _, k in f.numbers):

@@ -3,8 +3,8 @@
 In:   a `syntax.Expr`, the body's `Context`, and the declared shape `want` as far as a layer may take it (only elementwise
       operations and shape-keeping functions between it and the `=`).
 Out:  a typed `ir.expr.Expr`.
-Refuses: SEQ0220 (unknown name), SEQ0222 (a body's name as a value), SEQ0290 (too large after expansion), SEQ0404 (condition is no
-         bool), SEQ0406 (text), SEQ0407 (order of complex numbers), and what the parts refuse.
+Refuses: SEQ0220 (unknown name), SEQ0222 (a body's name as a value), SEQ0290 (too large after expansion), SEQ0404 (condition is
+         no bool), SEQ0406 (text), SEQ0407 (order of complex numbers), and what the parts refuse.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ def typed(c: Context, e: s.Expr, want: Axes | None = None) -> Expr:
     """The typed form of `e`. Raises `Untypable` where something was reported."""
     c.spent += 1
     if c.spent > NODE_LIMIT:
-        raise c.fail("SEQ0290", f"{c.body.name} has more than {NODE_LIMIT} terms once its functions are put in", e.span,
-                     help="split it into several bodies, or use rounds in place of nested functions")
+        raise c.fail(
+            "SEQ0290",
+            f"{c.body.name} has more than {NODE_LIMIT} terms once its functions are put in",
+            e.span,
+            help="split it into several bodies, or use rounds in place of nested functions",
+        )
     match e:
         case s.Number(value=v):
             return literal(v, e.span)
@@ -106,7 +110,12 @@ def binary(c: Context, op: str, left: Expr, right: Expr, e: s.Binary) -> Expr:
         kind = "real"
     if op == "^" and kind == "int":
         if isinstance(right, x.Literal_) and abs(right.value) > 64:  # type: ignore[arg-type]
-            raise c.fail("SEQ0291", "an integer power may have an exponent of at most 64", right.span, help="write 2.0^… for a real power")
+            raise c.fail(
+                "SEQ0291",
+                "an integer power may have an exponent of at most 64",
+                right.span,
+                help="write 2.0^… for a real power",
+            )
         if isinstance(right, x.Literal_) and right.value < 0 or isinstance(right, x.Apply) and right.fn == "neg":  # type: ignore[operator]
             kind = "real"
     return x.Apply(BINARY[op], (left, right), axes=axes, type=kind, span=e.span)
@@ -146,8 +155,13 @@ def unknown(c: Context, e: s.Name) -> Exception:
         if stem != e.id and stem in c.names.values:
             help_ = f"{stem}[{c.chain or 't'}-1]"
             break
-    return c.fail("SEQ0220", f"`{e.id}` is not defined in {c.body.name}", e.span,
-                  label=f"did you mean `{near}`?" if near else "no value, dim or index has this name", help=help_)
+    return c.fail(
+        "SEQ0220",
+        f"`{e.id}` is not defined in {c.body.name}",
+        e.span,
+        label=f"did you mean `{near}`?" if near else "no value, dim or index has this name",
+        help=help_,
+    )
 
 
 def call(c: Context, e: s.Call, want: Axes | None) -> Expr:

@@ -1,8 +1,10 @@
 """Types the functions of the language and `fn`s.
 
-Out:     elementwise functions as `Apply`, reductions as `Reduce`, shape-keeping functions as `Along`, the rest as their own nodes.
-Refuses: SEQ0226 (no such function), SEQ0227 (number of arguments), SEQ0228 (a keyword that is not taken), SEQ0229 (a fn that calls
-         itself), SEQ0401/0402 (axes), SEQ0414 (a reduction without `over`), SEQ0415 (no such axis), SEQ0416 (`grad` of no scalar).
+Out:     elementwise functions as `Apply`, reductions as `Reduce`, shape-keeping functions as `Along`, the rest as nodes
+         of their own.
+Refuses: SEQ0226 (no such function), SEQ0227 (number of arguments), SEQ0228 (a keyword that is not taken), SEQ0229 (a fn that
+         calls itself), SEQ0401 (axes), SEQ0414 (a reduction without `over`), SEQ0415 (no such axis), SEQ0416 (`grad` of no
+         scalar).
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ INTS = frozenset("floor ceil roundup bitlen xor".split())
 KEYWORDS = {
     "linear": "bias init weight over per to name", "conv": "kernel bias init weight over per to name pad stride dilation",
     "lowrank": "rank bias init over per to name", "embedding": "init weight to name", "dropout": "rate",
-    **{f: "over eps affine groups name" for f in NORMS}, "dot": "over", "concat": "over", "onehot": "over", "solve": "over", "eigh": "over",
+    **{f: "over eps affine groups name" for f in NORMS},
+    "dot": "over", "concat": "over", "onehot": "over", "solve": "over", "eigh": "over",
     **{f: "over" for f in (*REDUCING, *KEEPING)}, "at": "*", "split": "*", "merge": "*", "scan": "*",
-}
+}  # fmt: skip
 
 
 def keywords(c: Context, e: s.Call) -> dict[str, s.Keyword]:
@@ -38,8 +41,13 @@ def keywords(c: Context, e: s.Call) -> dict[str, s.Keyword]:
             raise c.fail("SEQ0228", f"`{k.name} =` is given twice", k.name_span or k.span)
         if allowed != "*" and k.name not in allowed.split():
             near = nearest(k.name, allowed.split())
-            raise c.fail("SEQ0228", f"`{e.function}` takes no `{k.name} =`", k.name_span or k.span, label=f"did you mean `{near}`?" if near else "",
-                         help=near or (f"it takes {allowed.replace(' ', ', ')}" if allowed else f"{e.function}(…) without it"))
+            raise c.fail(
+                "SEQ0228",
+                f"`{e.function}` takes no `{k.name} =`",
+                k.name_span or k.span,
+                label=f"did you mean `{near}`?" if near else "",
+                help=near or (f"it takes {allowed.replace(' ', ', ')}" if allowed else f"{e.function}(…) without it"),
+            )
         out[k.name] = k
     return out
 
@@ -64,9 +72,14 @@ def over(c: Context, e: s.Call, k: s.Keyword | None, operand: Expr) -> Axes:
     for n in names(c, k):
         if n.id not in operand.axes and n.id != "batch":
             near = nearest(n.id, list(operand.axes))
-            raise c.fail("SEQ0415", f"`{e.function}` over `{n.id}`, but its operand has {shape(operand.axes)}", n.span,
-                         label="no such axis", notes=(Note(f"this has {shape(operand.axes)}", operand.span),),
-                         help=f"over = {near or (operand.axes[-1] if operand.axes else '…')}")
+            raise c.fail(
+                "SEQ0415",
+                f"`{e.function}` over `{n.id}`, but its operand has {shape(operand.axes)}",
+                n.span,
+                label="no such axis",
+                notes=(Note(f"this has {shape(operand.axes)}", operand.span),),
+                help=f"over = {near or (operand.axes[-1] if operand.axes else '…')}",
+            )
         out.append(n.id)
     return tuple(dict.fromkeys(out))
 
@@ -89,8 +102,13 @@ def builtin(c: Context, e: s.Call, want: Axes | None) -> Expr:
     f = e.function
     if f not in FUNCTIONS:
         near = nearest(f, [*FUNCTIONS, *c.definitions.names(), *c.names.holes])
-        raise c.fail("SEQ0226", f"there is no function, layer or body `{f}`", e.function_span or e.span,
-                     label=f"did you mean `{near}`?" if near else "", help=f"{near}(…)" if near else f"fn {f}(z) = …, or import it: from … import {f}")
+        raise c.fail(
+            "SEQ0226",
+            f"there is no function, layer or body `{f}`",
+            e.function_span or e.span,
+            label=f"did you mean `{near}`?" if near else "",
+            help=f"{near}(…)" if near else f"fn {f}(z) = …, or import it: from … import {f}",
+        )
     k = keywords(c, e)
     if f in LAYERS:
         return layers.layer(c, e, k, want)
@@ -141,7 +159,9 @@ def builtin(c: Context, e: s.Call, want: Axes | None) -> Expr:
                 raise c.fail("SEQ0415", f"`{f}` takes the name of an axis", e.arguments[0].span)
             known_axis(c, s.Name(word, span=e.arguments[0].span))
             if f == "len":
-                return x.DimSize(word, type="int", span=e.span) if word[:1].isupper() else x.Length(word, type="int", span=e.span)
+                return (
+                    x.DimSize(word, type="int", span=e.span) if word[:1].isupper() else x.Length(word, type="int", span=e.span)
+                )
             if word in c.running:
                 return x.Number(word, type="int", span=e.span)
             return x.Number(word, axes=(word,), type="int", span=e.span)
@@ -222,8 +242,13 @@ def reduce(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
     count(c, e, 1, 1)
     arg = expressions.typed(c, e.arguments[0])
     if "over" not in k:
-        raise c.fail("SEQ0414", f"`{e.function}` needs `over`", e.span, label="which axes does it reduce?",
-                     help=f"{e.function}(…, over = {arg.axes[-1] if arg.axes else 'K'})")
+        raise c.fail(
+            "SEQ0414",
+            f"`{e.function}` needs `over`",
+            e.span,
+            label="which axes does it reduce?",
+            help=f"{e.function}(…, over = {arg.axes[-1] if arg.axes else 'K'})",
+        )
     gone = over(c, e, k["over"], arg)
     f = e.function
     if f in ("max", "min") and arg.type == "bool":
@@ -258,8 +283,13 @@ def twin_of(c: Context, m: Expr, axis: Axes, e: s.Call) -> str:
         found = [a for a in m.axes if a != axis[0] and same_set(c, a, axis[0])]
         if len(found) == 1:
             return found[0]
-    raise c.fail("SEQ0417", f"`{e.function}` needs a square matrix: `over` and its twin", e.span, label=f"this has {shape(m.axes)}",
-                 help="index j of N declares the twin of a dim; then over = j")
+    raise c.fail(
+        "SEQ0417",
+        f"`{e.function}` needs a square matrix: `over` and its twin",
+        e.span,
+        label=f"this has {shape(m.axes)}",
+        help="index j of N declares the twin of a dim; then over = j",
+    )
 
 
 def draw(c: Context, e: s.Call, want: Axes | None) -> Expr:
@@ -268,14 +298,28 @@ def draw(c: Context, e: s.Call, want: Axes | None) -> Expr:
     count(c, e, *DRAWS[f])
     args = tuple(expressions.typed(c, a) for a in e.arguments)
     if f in STARTS_ONLY and c.where not in ("init", "start"):
-        raise c.fail("SEQ0418", f"`{f}` is a start of weights and has no meaning here", e.span, help="param W : [N, M] init " + f + "()")
+        raise c.fail(
+            "SEQ0418", f"`{f}` is a start of weights and has no meaning here", e.span, help="param W : [N, M] init " + f + "()"
+        )
     if c.where == "equation" and not c.input_default:
-        raise c.fail("SEQ0230", "a draw inside an equation cannot be repeated exactly", e.span, label="randomness is always an optional input",
-                     help=f"in eps : [Z] = {f}({', '.join('…' for _ in e.arguments)})")
+        raise c.fail(
+            "SEQ0230",
+            "a draw inside an equation cannot be repeated exactly",
+            e.span,
+            label="randomness is always an optional input",
+            help=f"in eps : [Z] = {f}({', '.join('…' for _ in e.arguments)})",
+        )
     axes = tuple(want or ())
     for a in args:
         axes = (*axes, *without(a.axes, axes))
-    return x.Draw(f, args, c.fresh(), axes=axes, type=c.layer_type if c.where in ("init", "start") and f != "bernoulli" else "real", span=e.span)
+    return x.Draw(
+        f,
+        args,
+        c.fresh(),
+        axes=axes,
+        type=c.layer_type if c.where in ("init", "start") and f != "bernoulli" else "real",
+        span=e.span,
+    )
 
 
 def dot(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
@@ -289,9 +333,13 @@ def dot(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
     for n in names(c, k["over"]):
         if n.id not in a.axes or n.id not in b.axes:
             lacking = a if n.id not in a.axes else b
-            raise c.fail("SEQ0415", f"`dot` over `{n.id}`, but one operand has {shape(lacking.axes)}", n.span,
-                         notes=(Note(f"this has {shape(a.axes)}", a.span), Note(f"this has {shape(b.axes)}", b.span)),
-                         help="over = " + next((i for i in a.axes if i in b.axes), "…"))
+            raise c.fail(
+                "SEQ0415",
+                f"`dot` over `{n.id}`, but one operand has {shape(lacking.axes)}",
+                n.span,
+                notes=(Note(f"this has {shape(a.axes)}", a.span), Note(f"this has {shape(b.axes)}", b.span)),
+                help="over = " + next((i for i in a.axes if i in b.axes), "…"),
+            )
         gone.append(n.id)
     axes = without((*a.axes, *without(b.axes, a.axes)), tuple(gone))
     return x.Contract(a, b, tuple(gone), axes=axes, type=kind, span=e.span)
@@ -330,11 +378,17 @@ def split(c: Context, e: s.Call) -> Expr:
     for k in e.keywords:
         parts = names(c, k)
         if len(parts) < 2 or k.name not in out.axes:
-            raise c.fail("SEQ0420", f"`split` cuts an axis of its operand into two or more; this has {shape(out.axes)}", k.span,
-                         help=f"{out.axes[0] if out.axes else 't'} = [m, J]")
+            raise c.fail(
+                "SEQ0420",
+                f"`split` cuts an axis of its operand into two or more; this has {shape(out.axes)}",
+                k.span,
+                help=f"{out.axes[0] if out.axes else 't'} = [m, J]",
+            )
         found = [known_axis(c, p) for p in parts]
         if len(set(found)) != len(found) or set(found) & set(without(out.axes, (k.name,))):
-            raise c.fail("SEQ0412", f"the result would have an axis twice: {shape((*without(out.axes, (k.name,)), *found))}", k.span)
+            raise c.fail(
+                "SEQ0412", f"the result would have an axis twice: {shape((*without(out.axes, (k.name,)), *found))}", k.span
+            )
         axis = k.name
         while len(found) > 1:
             outer, inner = found[0], found[1]
@@ -342,7 +396,9 @@ def split(c: Context, e: s.Call) -> Expr:
                 inner = f"{c.equation}.split~{len(c.sizes)}"
                 c.sizes[inner] = x.Apply("mul", tuple(layers.size_of(c, f, e.span) for f in found[1:]), type="int", span=e.span)
             at = out.axes.index(axis)
-            out = x.Split(out, axis, outer, inner, axes=(*out.axes[:at], outer, inner, *out.axes[at + 1:]), type=out.type, span=e.span)
+            out = x.Split(
+                out, axis, outer, inner, axes=(*out.axes[:at], outer, inner, *out.axes[at + 1 :]), type=out.type, span=e.span
+            )
             axis, found = inner, found[1:]
     return out
 
@@ -355,7 +411,9 @@ def merge(c: Context, e: s.Call) -> Expr:
         parts = tuple(n.id for n in names(c, k))
         known_axis(c, s.Name(k.name, span=k.span))
         if not parts or not set(parts) <= set(out.axes):
-            raise c.fail("SEQ0420", f"`merge` joins axes of its operand; this has {shape(out.axes)}", k.span, help=f"{k.name} = [H, K]")
+            raise c.fail(
+                "SEQ0420", f"`merge` joins axes of its operand; this has {shape(out.axes)}", k.span, help=f"{k.name} = [H, K]"
+            )
         at = min(out.axes.index(p) for p in parts)
         rest = without(out.axes, parts)
         axes = (*rest[:at], k.name, *rest[at:])
@@ -376,11 +434,21 @@ def concat(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
     for a, o in zip(args, overs, strict=True):
         kept += [i for i in a.axes if i != o and i not in kept]
     if want is None:
-        raise c.fail("SEQ0421", "`concat` stands next to its `=`: its new axis is the declared one", e.span, help="give it a line of its own: z : [Z] = concat(…)")
+        raise c.fail(
+            "SEQ0421",
+            "`concat` stands next to its `=`: its new axis is the declared one",
+            e.span,
+            help="give it a line of its own: z : [Z] = concat(…)",
+        )
     missing = [i for i in kept if i not in want]
     fresh = [i for i in want if i not in kept]
     if missing:
-        raise c.fail("SEQ0401", f"`concat` would drop {shape(missing)}", e.span, label=f"declared {shape(want)}, its operands have {shape(kept)} besides")
+        raise c.fail(
+            "SEQ0401",
+            f"`concat` would drop {shape(missing)}",
+            e.span,
+            label=f"declared {shape(want)}, its operands have {shape(kept)} besides",
+        )
     if len(fresh) != 1:
         same = [o for o in dict.fromkeys(overs) if o in want]
         fresh = same if len(fresh) == 0 and len(same) == 1 else fresh
@@ -388,7 +456,9 @@ def concat(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
         raise c.fail("SEQ0421", f"the declared shape {shape(want)} must have one new axis beside {shape(kept)}", e.span)
     texts = {a.type for a in args}
     kind = "text" if texts == {"text"} else "bool" if texts == {"bool"} else align.promoted(c, args, "`concat`")
-    return x.Concat(tuple(args), overs, fresh[0], axes=tuple(a for a in want if a in kept or a == fresh[0]), type=kind, span=e.span)
+    return x.Concat(
+        tuple(args), overs, fresh[0], axes=tuple(a for a in want if a in kept or a == fresh[0]), type=kind, span=e.span
+    )
 
 
 def grad(c: Context, e: s.Call) -> Expr:
@@ -396,7 +466,12 @@ def grad(c: Context, e: s.Call) -> Expr:
     count(c, e, 2, 2)
     loss, wrt = (expressions.typed(c, a) for a in e.arguments)
     if loss.axes or loss.type not in ("real",):
-        raise c.fail("SEQ0416", f"`grad` takes the derivative of a real scalar, this has {shape(loss.axes)}", loss.span, help="sum(…, over = …)")
+        raise c.fail(
+            "SEQ0416",
+            f"`grad` takes the derivative of a real scalar, this has {shape(loss.axes)}",
+            loss.span,
+            help="sum(…, over = …)",
+        )
     if not isinstance(wrt, x.Read) or wrt.type not in ("real", "complex"):
         raise c.fail("SEQ0416", "`grad` is taken by a value that is read", wrt.span, help="grad(loss, M[t-1])")
     return x.Grad(loss, wrt, axes=wrt.axes, type=wrt.type, span=e.span)
@@ -410,8 +485,12 @@ def solve(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) 
     row = over(c, e, k.get("over"), m)
     col = twin_of(c, m, row, e)
     if row[0] not in b.axes or col in b.axes:
-        raise c.fail("SEQ0417", f"`over = {row[0]}` is the axis of the right-hand side, which has {shape(b.axes)}", b.span,
-                     help=f"the solution then has `{col}`: dot(A, x, over = {col}) = b")
+        raise c.fail(
+            "SEQ0417",
+            f"`over = {row[0]}` is the axis of the right-hand side, which has {shape(b.axes)}",
+            b.span,
+            help=f"the solution then has `{col}`: dot(A, x, over = {col}) = b",
+        )
     lead = tuple(a for a in dict.fromkeys((*b.axes, *m.axes)) if a not in (row[0], col))
     order = [col if a == row[0] else a for a in b.axes]
     axes = tuple(dict.fromkeys([*order, *lead]))
@@ -426,7 +505,9 @@ def scan(c: Context, e: s.Call) -> Expr:
     op = c.operator(c.definitions.operators[word]) if word in c.definitions.operators else None
     if op is None:
         near = nearest(word, list(c.definitions.operators))
-        raise c.fail("SEQ0226", f"there is no operator `{word}`", e.arguments[0].span, help=near or f"operator {word or 'Op'}(…): …")
+        raise c.fail(
+            "SEQ0226", f"there is no operator `{word}`", e.arguments[0].span, help=near or f"operator {word or 'Op'}(…): …"
+        )
     given = {k.name: expressions.typed(c, k.value) for k in e.keywords}
     for n, _, _ in op.fields:
         if n not in given:
@@ -463,13 +544,23 @@ def fn(c: Context, e: s.Call, want: Axes | None) -> Expr:
     """A `fn`: its arguments once, then its expression with them."""
     key, line = c.definitions.fns[e.function]
     if key in c.fns or len(c.fns) > 64:
-        raise c.fail("SEQ0229", f"the fn `{e.function}` calls itself", e.span, notes=(Note("declared here", line.name.span),),
-                     help="a recurrence is a state; repetition is rounds")
+        raise c.fail(
+            "SEQ0229",
+            f"the fn `{e.function}` calls itself",
+            e.span,
+            notes=(Note("declared here", line.name.span),),
+            help="a recurrence is a state; repetition is rounds",
+        )
     if e.keywords:
         raise c.fail("SEQ0228", f"the fn `{e.function}` takes its arguments in order", e.keywords[0].span)
     if len(e.arguments) != len(line.parameters):
-        raise c.fail("SEQ0227", f"`{e.function}` takes {len(line.parameters)} arguments, {len(e.arguments)} given", e.span,
-                     notes=(Note("declared here", line.name.span),), help=f"{e.function}({', '.join(p.text for p in line.parameters)})")
+        raise c.fail(
+            "SEQ0227",
+            f"`{e.function}` takes {len(line.parameters)} arguments, {len(e.arguments)} given",
+            e.span,
+            notes=(Note("declared here", line.name.span),),
+            help=f"{e.function}({', '.join(p.text for p in line.parameters)})",
+        )
     pass_on = want if keeps_shape(c, e.function) else None
     env: dict[str, Bound] = {}
     for p, a in zip(line.parameters, e.arguments, strict=True):

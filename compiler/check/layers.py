@@ -8,8 +8,8 @@ Starts, where `init =` and `bias =` say nothing: weights and bias uniform in ±f
 dims (the start of torch.nn.Linear); tables of `embedding` normal(0, 1) as torch.nn.Embedding; gains 1, shifts 0.
 
 Refuses: SEQ0221 (two layers alike in one equation), SEQ0422 (a layer needs `to =`), SEQ0423 (a layer would drop an index),
-         SEQ0424 (`per =` of an axis the operand lacks), SEQ0425 (no range for `embedding`), SEQ0426 (kernel), SEQ0427 (a given weight
-         that does not fit), SEQ0428 (a norm's options).
+         SEQ0424 (`per =` of an axis the operand lacks), SEQ0425 (no range for `embedding`), SEQ0426 (kernel), SEQ0427 (a given
+         weight that does not fit), SEQ0428 (a norm's options).
 """
 
 from __future__ import annotations
@@ -65,8 +65,11 @@ def prefix(c: Context, e: s.Call, k: Mapping[str, s.Keyword], inputs: Sequence[s
     for i in inputs:
         if (where, i) in c.layers_seen:
             raise c.fail(
-                "SEQ0221", f"two layers in the equation of `{c.equation}` would both own the parameter `{where}.{i}`", e.span,
-                notes=(Note("the other one", c.layers_seen[where, i]),), help=f"{e.function}(…, name = second)",
+                "SEQ0221",
+                f"two layers in the equation of `{c.equation}` would both own the parameter `{where}.{i}`",
+                e.span,
+                notes=(Note("the other one", c.layers_seen[where, i]),),
+                help=f"{e.function}(…, name = second)",
             )
         c.layers_seen[where, i] = e.span
     first = c.first_layer(name)
@@ -88,8 +91,12 @@ def input_names(c: Context, args: Sequence[s.Expr]) -> list[str]:
             unnamed += 1
             names.append("arg")
     if unnamed > 1:
-        raise c.fail("SEQ0221", "a layer may have one unnamed expression among its inputs", args[-1].span,
-                     help="give the others a line of their own, so that their weights have names")
+        raise c.fail(
+            "SEQ0221",
+            "a layer may have one unnamed expression among its inputs",
+            args[-1].span,
+            help="give the others a line of their own, so that their weights have names",
+        )
     many = {n for n in names if names.count(n) > 1}
     seen: dict[str, int] = {}
     out = []
@@ -172,12 +179,21 @@ def result_dims(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | 
         to = tuple(functions.known_axis(c, n) for n in functions.names(c, k["to"]))
         return tuple(a for a in to if a not in mapped and a not in per)
     if want is None:
-        raise c.fail("SEQ0422", f"`{e.function}` does not know what shape it has here", e.span,
-                     label="something other than elementwise operations stands between it and the `=`", help=f"{e.function}(…, to = [H, K])")
+        raise c.fail(
+            "SEQ0422",
+            f"`{e.function}` does not know what shape it has here",
+            e.span,
+            label="something other than elementwise operations stands between it and the `=`",
+            help=f"{e.function}(…, to = [H, K])",
+        )
     lost = [a for a in mapped if a not in want]
     if lost:
-        raise c.fail("SEQ0423", f"`{e.function}` is mapped over {shape(lost)}, which the declared shape {shape(want)} does not have", e.span,
-                     help=f"over = [{', '.join(lost)}] mixes it; or declare the result with it")
+        raise c.fail(
+            "SEQ0423",
+            f"`{e.function}` is mapped over {shape(lost)}, which the declared shape {shape(want)} does not have",
+            e.span,
+            help=f"over = [{', '.join(lost)}] mixes it; or declare the result with it",
+        )
     return tuple(a for a in want if a not in mapped and a not in per and (is_dim(a) or a in c.static_indices() and "to" in k))
 
 
@@ -188,9 +204,16 @@ def per_axes(c: Context, k: Mapping[str, s.Keyword], args: Sequence[Expr]) -> Ax
     out = []
     for n in functions.names(c, k.get("per")):
         if not any(n.id in a.axes for a in args):
-            raise c.fail("SEQ0424", f"`per = {n.id}`, but no operand has that axis", n.span, label=" and ".join(shape(a.axes) for a in args))
+            raise c.fail(
+                "SEQ0424",
+                f"`per = {n.id}`, but no operand has that axis",
+                n.span,
+                label=" and ".join(shape(a.axes) for a in args),
+            )
         if not is_dim(n.id) and n.id not in c.static_indices():
-            raise c.fail("SEQ0424", f"the size of `{n.id}` is known only in the run, so it cannot have weights of its own", n.span)
+            raise c.fail(
+                "SEQ0424", f"the size of `{n.id}` is known only in the run, so it cannot have weights of its own", n.span
+            )
         out.append(n.id)
     return tuple(out)
 
@@ -226,7 +249,16 @@ def linear(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
         w = parameter(c, f"{where}.{name}", axes, started(c, k.get("init"), axes, fan(c, sizes, axes, e.span)), kind, e.span)
         renamed = rename(a, o, inner)
         lead = tuple(i for i in renamed.axes if i not in inner)
-        parts.append(x.Contract(renamed, w, tuple(inner), axes=(*lead, *(i for i in out if i not in lead)), type="complex" if kind == "complex" else a.type, span=e.span))
+        parts.append(
+            x.Contract(
+                renamed,
+                w,
+                tuple(inner),
+                axes=(*lead, *(i for i in out if i not in lead)),
+                type="complex" if kind == "complex" else a.type,
+                span=e.span,
+            )
+        )
     if biased:
         axes = (*per, *out)
         default = fan(c, [x.Apply("add", tuple(fans), type="int", span=e.span)] if len(fans) > 1 else fans, axes, e.span)
@@ -234,7 +266,9 @@ def linear(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
     axes = ordered(want, (*mapped, *per, *out))
     if len(parts) == 1:
         return parts[0] if set(parts[0].axes) == set(axes) else x.Expand(parts[0], axes=axes, type=parts[0].type, span=e.span)
-    return x.Apply("add", tuple(parts), axes=axes, type="complex" if any(p.type == "complex" for p in parts) else "real", span=e.span)
+    return x.Apply(
+        "add", tuple(parts), axes=axes, type="complex" if any(p.type == "complex" for p in parts) else "real", span=e.span
+    )
 
 
 def ordered(want: Axes | None, axes: Axes) -> Axes:
@@ -260,7 +294,12 @@ def with_weight(c: Context, e: s.Call, given: s.Keyword, a: Expr, over: Axes, pe
     inner = [i if i in w.axes else i + "'" for i in over]
     lost = [o for o, i in zip(over, inner, strict=True) if i not in w.axes]
     if lost:
-        raise c.fail("SEQ0427", f"the given weight has {shape(w.axes)} and no axis for {shape(lost)}", given.span, label="it is mixed by this layer")
+        raise c.fail(
+            "SEQ0427",
+            f"the given weight has {shape(w.axes)} and no axis for {shape(lost)}",
+            given.span,
+            label="it is mixed by this layer",
+        )
     renamed = rename(a, over, inner)
     lead = tuple(i for i in renamed.axes if i not in inner)
     axes = (*lead, *(i for i in w.axes if i not in inner and i not in lead))
@@ -289,18 +328,28 @@ def lowrank(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None
     inner = [primed(c, i, (*out, *per, *mapped), e.span) for i in over]
     down_axes = (*per, rank_axis, *inner)
     init = k.get("init")
-    down = parameter(c, f"{where}.down", down_axes, started(c, init, down_axes, fan(c, [size_of(c, i, e.span) for i in over], down_axes, e.span)),
-                     "real", e.span)
+    down = parameter(
+        c,
+        f"{where}.down",
+        down_axes,
+        started(c, init, down_axes, fan(c, [size_of(c, i, e.span) for i in over], down_axes, e.span)),
+        "real",
+        e.span,
+    )
     up_axes = (*per, *out, rank_axis)
     up = parameter(c, f"{where}.up", up_axes, started(c, init, up_axes, fan(c, [rank], up_axes, e.span)), "real", e.span)
     renamed = rename(arg, over, inner)
-    low = x.Contract(renamed, down, tuple(inner), axes=(*[a for a in renamed.axes if a not in inner], rank_axis), type="real", span=e.span)
+    low = x.Contract(
+        renamed, down, tuple(inner), axes=(*[a for a in renamed.axes if a not in inner], rank_axis), type="real", span=e.span
+    )
     axes = ordered(want, (*mapped, *per, *out))
     high = x.Contract(low, up, (rank_axis,), axes=axes, type="real", span=e.span)
     if not biased:
         return high
     b_axes = (*per, *out)
-    bias = parameter(c, f"{where}.bias", b_axes, started(c, k.get("bias"), b_axes, fan(c, [rank], b_axes, e.span)), "real", e.span)
+    bias = parameter(
+        c, f"{where}.bias", b_axes, started(c, k.get("bias"), b_axes, fan(c, [rank], b_axes, e.span)), "real", e.span
+    )
     return x.Apply("add", (high, bias), axes=axes, type="real", span=e.span)
 
 
@@ -313,7 +362,9 @@ def embedding(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | No
         raise c.fail("SEQ0227", "`embedding` takes one operand", e.span)
     ids = expressions.typed(c, e.arguments[0])
     if ids.type != "int":
-        raise c.fail("SEQ0408", "`embedding` reads whole numbers, this is a real", ids.span, help="in ids : [t] of int in [0, W)")
+        raise c.fail(
+            "SEQ0408", "`embedding` reads whole numbers, this is a real", ids.span, help="in ids : [t] of int in [0, W)"
+        )
     if "weight" in k:
         table = expressions.typed(c, k["weight"].value)
         if not table.axes:
@@ -349,15 +400,21 @@ def vocabulary(c: Context, ids: Expr, written: s.Expr) -> Expr:
     v = c.names.values.get(base.id) if isinstance(base, s.Name) else None
     r = v.line.range if v is not None else None
     if r is None:
-        raise c.fail("SEQ0425", "the size of this table is not known: what is looked up has no range", ids.span,
-                     help="in ids : [t] of int in [0, W)")
+        raise c.fail(
+            "SEQ0425",
+            "the size of this table is not known: what is looked up has no range",
+            ids.span,
+            help="in ids : [t] of int in [0, W)",
+        )
     where, c.where = c.where, "dims"
     try:
         high = expressions.typed(c, r.high)
     finally:
         c.where = where
     if isinstance(high, x.Literal_) and high.value == float("inf"):
-        raise c.fail("SEQ0425", "the size of this table is not known: the range of what is looked up is open", ids.span, help="in [0, W)")
+        raise c.fail(
+            "SEQ0425", "the size of this table is not known: the range of what is looked up is open", ids.span, help="in [0, W)"
+        )
     if r.high_open:
         return high
     return x.Apply("add", (high, literal(1, high.span)), type="int", span=high.span)
@@ -381,7 +438,12 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
     if not over:
         chain = c.chain or ("t" if all("t" in a.axes for a in args) else "")
         if not chain:
-            raise c.fail("SEQ0426", "`conv` needs `over`: this body has no chain to run along", e.span, help="conv(x, kernel = 3, over = [y, x], pad = zero)")
+            raise c.fail(
+                "SEQ0426",
+                "`conv` needs `over`: this body has no chain to run along",
+                e.span,
+                help="conv(x, kernel = 3, over = [y, x], pad = zero)",
+            )
         over = (chain,)
     for o in over:
         if o not in c.running and not all(o in a.axes for a in args):
@@ -390,7 +452,9 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
     if causal and len(over) > 1:
         raise c.fail("SEQ0426", "a convolution over several axes needs an explicit `pad`", e.span, help="pad = zero")
     if not causal and any(o in c.running for o in over):
-        raise c.fail("SEQ0304", "a convolution with `pad` looks ahead along the cell's chain", e.span, help="leave `pad` out: causal")
+        raise c.fail(
+            "SEQ0304", "a convolution with `pad` looks ahead along the cell's chain", e.span, help="leave `pad` out: causal"
+        )
     size = expressions.typed(c, k["kernel"].value)
     stride = expressions.typed(c, k["stride"].value) if "stride" in k else literal(1, e.span)
     dilation = expressions.typed(c, k["dilation"].value) if "dilation" in k else literal(1, e.span)
@@ -414,7 +478,9 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
         axes = (*(p for p in per if p in arg.axes), *out, *inner, *taps)
         sizes = [*(size_of(c, i, e.span) for i in mix), *([size] * len(taps))]
         fans += [x.Apply("mul", tuple(sizes), type="int", span=e.span)] if len(sizes) > 1 else sizes
-        kernels.append(parameter(c, f"{where}.{name}", axes, started(c, k.get("init"), axes, fan(c, sizes, axes, e.span)), "real", e.span))
+        kernels.append(
+            parameter(c, f"{where}.{name}", axes, started(c, k.get("init"), axes, fan(c, sizes, axes, e.span)), "real", e.span)
+        )
         mixes.append(tuple(zip(mix, inner, strict=True)))
         operands.append(c.history(arg, f"{where}.{name}.past", e.span) if causal else arg)
     bias: Expr | None = None
@@ -424,8 +490,24 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
         bias = parameter(c, f"{shared}.bias", axes, started(c, k.get("bias"), axes, default), "real", e.span)
     shown = tuple(r for r in result if r not in c.running)
     axes = ordered(want, (*mapped, *per, *out, *shown))
-    return x.Conv(tuple(operands), tuple(kernels), bias, over, tuple(mixes), result, per, taps, size, pad, margin, stride, dilation,
-                  axes=axes, type="real", span=e.span)
+    return x.Conv(
+        tuple(operands),
+        tuple(kernels),
+        bias,
+        over,
+        tuple(mixes),
+        result,
+        per,
+        taps,
+        size,
+        pad,
+        margin,
+        stride,
+        dilation,
+        axes=axes,
+        type="real",
+        span=e.span,
+    )
 
 
 def is_one(e: Expr) -> bool:
@@ -440,13 +522,19 @@ def padding(c: Context, k: s.Keyword | None) -> tuple[str, Expr | None]:
     if isinstance(k.value, s.Name) and k.value.id not in c.names.dims and k.value.id not in c.names.values:
         if k.value.id in ("wrap", "zero", "clamp"):
             return k.value.id, None
-        raise c.fail("SEQ0419", f"there is no pad `{k.value.id}`", k.span, label="wrap, clamp and zero keep the size; a number is explicit",
-                     help="pad = clamp" if k.value.id in ("replicate", "edge", "border") else "pad = zero")
+        raise c.fail(
+            "SEQ0419",
+            f"there is no pad `{k.value.id}`",
+            k.span,
+            label="wrap, clamp and zero keep the size; a number is explicit",
+            help="pad = clamp" if k.value.id in ("replicate", "edge", "border") else "pad = zero",
+        )
     return "explicit", expressions.typed(c, k.value)
 
 
-def conv_result(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None, mapped: Axes, per: Axes, over: Axes,
-                keeps: bool) -> tuple[Axes, Axes]:
+def conv_result(
+    c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None, mapped: Axes, per: Axes, over: Axes, keeps: bool
+) -> tuple[Axes, Axes]:
     """The axes that `over` turns into, and the dims a convolution makes."""
     from seqc.compiler.check import functions
 
@@ -458,17 +546,23 @@ def conv_result(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | 
     shown = tuple(o for o in over if o not in c.running)
     lost = [a for a in (*mapped, *per) if a not in want]
     if lost:
-        raise c.fail("SEQ0423", f"`conv` is mapped over {shape(lost)}, which the declared shape {shape(want)} does not have", e.span)
+        raise c.fail(
+            "SEQ0423", f"`conv` is mapped over {shape(lost)}, which the declared shape {shape(want)} does not have", e.span
+        )
     fresh = [a for a in want if a not in mapped and a not in per]
     if keeps or all(o in fresh for o in shown):
         missing = [o for o in shown if o not in fresh]
         if missing:
-            raise c.fail("SEQ0423", f"`conv` keeps {shape(missing)}, which the declared shape {shape(want)} does not have", e.span,
-                         help="stride = 2 or pad = 0 change the size and so the axis")
+            raise c.fail(
+                "SEQ0423",
+                f"`conv` keeps {shape(missing)}, which the declared shape {shape(want)} does not have",
+                e.span,
+                help="stride = 2 or pad = 0 change the size and so the axis",
+            )
         return over, tuple(a for a in fresh if a not in shown)
     first_index = is_dim(shown[0]) if shown else False
     candidates = [a for a in fresh if is_dim(a) == first_index]
-    turned = tuple(candidates[-len(shown):]) if shown else ()
+    turned = tuple(candidates[-len(shown) :]) if shown else ()
     if len(turned) != len(shown):
         raise c.fail("SEQ0423", f"the declared shape {shape(want)} lacks the axes that {shape(shown)} turn into", e.span)
     return turned, tuple(a for a in fresh if a not in turned)
@@ -481,7 +575,7 @@ EPS = {"rmsnorm": 1e-6, "layernorm": 1e-5, "groupnorm": 1e-5, "batchnorm": 1e-5}
 
 
 def norm(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -> Expr:
-    """`rmsnorm layernorm groupnorm batchnorm`: the shape stays; own gain (and shift, but for rmsnorm) unless `affine = none`."""
+    """`rmsnorm layernorm groupnorm batchnorm`: the shape stays; own gain (and shift, not rmsnorm) unless `affine = none`."""
     from seqc.compiler.check import functions
 
     if len(e.arguments) != 1:
@@ -493,7 +587,9 @@ def norm(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
     if "affine" in k:
         word = k["affine"].value
         if not isinstance(word, s.Name) or word.id != "none":
-            raise c.fail("SEQ0428", "a norm without gain and shift says `affine = none`", k["affine"].span, help="affine = none")
+            raise c.fail(
+                "SEQ0428", "a norm without gain and shift says `affine = none`", k["affine"].span, help="affine = none"
+            )
         affine = False
     eps = EPS[e.function]
     if "eps" in k:
@@ -509,11 +605,25 @@ def norm(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
     where = ""
     if (affine and scaled) or e.function == "batchnorm":
         if c.fns or c.where not in ("equation", "start"):
-            raise c.fail("SEQ0429", f"`{e.function}` owns parameters and stands in equations only", e.span, help="affine = none")
+            raise c.fail(
+                "SEQ0429", f"`{e.function}` owns parameters and stands in equations only", e.span, help="affine = none"
+            )
         _, where = prefix(c, e, k, input_names(c, e.arguments))
     if affine and scaled:
         gain = parameter(c, f"{where}.gain", scaled, literal(1, e.span), "real", e.span)
         if e.function != "rmsnorm":
             bias = parameter(c, f"{where}.bias", scaled, literal(0, e.span), "real", e.span)
     state = where if e.function == "batchnorm" else ""
-    return x.Norm(e.function, arg, over, gain, bias, eps, groups, state, axes=arg.axes, type=arg.type if arg.type != "int" else "real", span=e.span)
+    return x.Norm(
+        e.function,
+        arg,
+        over,
+        gain,
+        bias,
+        eps,
+        groups,
+        state,
+        axes=arg.axes,
+        type=arg.type if arg.type != "int" else "real",
+        span=e.span,
+    )

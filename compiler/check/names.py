@@ -18,7 +18,6 @@ from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.diagnostics.suggest import nearest
 from seqc.compiler.ir import syntax as s
 
-
 KINDS = {"": "let", "in": "input"}
 """Kinds of values by the word of their line, where the two differ."""
 
@@ -117,7 +116,10 @@ class _Collector:
         if name in self.places:
             first = self.places[name]
             self.sink.report(
-                "SEQ0201", f"`{name}` is declared twice in {self.body.name}", word.span, notes=(Note("first declared here", first),),
+                "SEQ0201",
+                f"`{name}` is declared twice in {self.body.name}",
+                word.span,
+                notes=(Note("first declared here", first),),
                 help=f"give one of them another name, e.g. {name}2",
             )
             return False
@@ -146,8 +148,13 @@ class _Collector:
         if not self.claim(dim.name):
             return
         if not dim.name.text[0].isupper():
-            self.sink.report("SEQ0203", f"the dim `{dim.name}` must start upper-case", dim.name.span,
-                             label="dims are upper-case, indices lower-case", help=dim.name.text[0].upper() + dim.name.text[1:])
+            self.sink.report(
+                "SEQ0203",
+                f"the dim `{dim.name}` must start upper-case",
+                dim.name.span,
+                label="dims are upper-case, indices lower-case",
+                help=dim.name.text[0].upper() + dim.name.text[1:],
+            )
         self.names.dims[dim.name.text] = dim
 
     def index(self, index: s.Index, level: tuple[str, ...]) -> None:
@@ -160,8 +167,13 @@ class _Collector:
         elif not self.claim(index.name):
             return
         if name[0].isupper():
-            self.sink.report("SEQ0203", f"the index `{name}` must start lower-case", index.name.span,
-                             label="dims are upper-case, indices lower-case", help=name[0].lower() + name[1:])
+            self.sink.report(
+                "SEQ0203",
+                f"the index `{name}` must start lower-case",
+                index.name.span,
+                label="dims are upper-case, indices lower-case",
+                help=name[0].lower() + name[1:],
+            )
         self.names.indices[name] = (index, level)
 
     def level(self, line: s.Level, level: tuple[str, ...]) -> None:
@@ -170,8 +182,12 @@ class _Collector:
         if not heads and name not in self.names.indices:
             self.claim(line.name)
         if any(b.id in level for b in heads):
-            self.sink.report("SEQ0201", f"`{name}` already heads a block around this one", line.name.span,
-                             notes=(Note("here", heads[0].line.name.span),))
+            self.sink.report(
+                "SEQ0201",
+                f"`{name}` already heads a block around this one",
+                line.name.span,
+                notes=(Note("here", heads[0].line.name.span),),
+            )
         ident = name if not heads else f"{name}#{len(heads) + 1}"
         self.names.levels[ident] = LevelBlock(ident, line, level, len(self.names.levels))
         self.lines(line.lines, (*level, ident))
@@ -192,9 +208,13 @@ class _Collector:
                 self.names.values[name].equation = line
             return
         if line.type is not None and line.type.text not in TYPES:
-            self.sink.report("SEQ0209", f"there is no type `{line.type}`", line.type.span, help=nearest(line.type.text, list(TYPES)) or "f32")
+            self.sink.report(
+                "SEQ0209", f"there is no type `{line.type}`", line.type.span, help=nearest(line.type.text, list(TYPES)) or "f32"
+            )
         kind = KINDS.get(line.kind, line.kind)
-        made = Declared(name, kind, line, line if line.value is not None else None, level, kind == "out", len(self.names.values))
+        made = Declared(
+            name, kind, line, line if line.value is not None else None, level, kind == "out", len(self.names.values)
+        )
         self.names.values[name] = made
 
     def equation(self, line: s.Declaration, level: tuple[str, ...]) -> None:
@@ -203,8 +223,13 @@ class _Collector:
         if line.kind == "out" and line.value is None:
             if known is None:
                 near = nearest(name, list(self.names.values))
-                self.sink.report("SEQ0208", f"there is no value `{name}` to give back", line.name.span,
-                                 label="not defined in this body", help=f"out {near}" if near else f"out {name} : [D] = …")
+                self.sink.report(
+                    "SEQ0208",
+                    f"there is no value `{name}` to give back",
+                    line.name.span,
+                    label="not defined in this body",
+                    help=f"out {near}" if near else f"out {name} : [D] = …",
+                )
             else:
                 known.out = True
                 return
@@ -213,39 +238,79 @@ class _Collector:
         if known is None:
             near = nearest(name, [v.name for v in self.names.values.values() if v.kind == "state" and v.equation is None])
             if near and line.kind == "":
-                self.sink.report("SEQ0211", f"`{name}` is not declared; the state `{near}` has no equation", line.name.span,
-                                 notes=(Note(f"`{near}` is declared here", self.names.values[near].span),), help=f"{near} = …")
+                self.sink.report(
+                    "SEQ0211",
+                    f"`{name}` is not declared; the state `{near}` has no equation",
+                    line.name.span,
+                    notes=(Note(f"`{near}` is declared here", self.names.values[near].span),),
+                    help=f"{near} = …",
+                )
                 self.names.values[near].equation = line
                 return
             if not self.claim(line.name):
                 return
-            self.names.values[name] = Declared(name, KINDS.get(line.kind, line.kind), line, line, level, line.kind == "out", len(self.names.values))
+            self.names.values[name] = Declared(
+                name, KINDS.get(line.kind, line.kind), line, line, level, line.kind == "out", len(self.names.values)
+            )
             return
         if known.equation is not None:
-            self.sink.report("SEQ0202", f"`{name}` has two equations", line.name.span,
-                             notes=(Note("the first one", known.equation.name.span),),
-                             help=f"give the second one another name: nothing is reassigned; the value one step before is `{name}[t-1]`")
+            self.sink.report(
+                "SEQ0202",
+                f"`{name}` has two equations",
+                line.name.span,
+                notes=(Note("the first one", known.equation.name.span),),
+                help=f"give the second one another name: nothing is reassigned; the value one step before is `{name}[t-1]`",
+            )
             return
         if known.kind in ("param",):
-            self.sink.report("SEQ0202", f"the parameter `{name}` cannot have an equation: it is learned", line.name.span,
-                             notes=(Note("declared here", known.span),), help=f"put its start there: param {name} … init …")
+            self.sink.report(
+                "SEQ0202",
+                f"the parameter `{name}` cannot have an equation: it is learned",
+                line.name.span,
+                notes=(Note("declared here", known.span),),
+                help=f"put its start there: param {name} … init …",
+            )
             return
         if known.level != level:
-            self.sink.report("SEQ0210", f"`{name}` is declared in another block than its equation", line.name.span,
-                             notes=(Note("declared here", known.span),), help="put both in the same stack or rounds")
+            self.sink.report(
+                "SEQ0210",
+                f"`{name}` is declared in another block than its equation",
+                line.name.span,
+                notes=(Note("declared here", known.span),),
+                help="put both in the same stack or rounds",
+            )
         known.equation = line
 
     def finish(self) -> None:
         for v in self.names.values.values():
             if v.kind == "state" and v.equation is None:
-                self.sink.report("SEQ0206", f"the state `{v.name}` has no equation", v.span, label="what is its next value?",
-                                 help=f"{v.name} = …")
+                self.sink.report(
+                    "SEQ0206",
+                    f"the state `{v.name}` has no equation",
+                    v.span,
+                    label="what is its next value?",
+                    help=f"{v.name} = …",
+                )
             if v.kind == "state" and v.line.init is None:
-                self.sink.report("SEQ0302", f"the state `{v.name}` has no start", v.span, label="needs `init`",
-                                 help=f"state {v.name} : [{', '.join(a.text for a in v.line.shape.axes) if v.line.shape else ''}] init 0")
+                self.sink.report(
+                    "SEQ0302",
+                    f"the state `{v.name}` has no start",
+                    v.span,
+                    label="needs `init`",
+                    help=f"state {v.name} : [{', '.join(a.text for a in v.line.shape.axes) if v.line.shape else ''}] init 0",
+                )
             if v.kind in ("let", "gate", "out", "loss") and v.value is None and not v.line.name.text.startswith("_"):
-                self.sink.report("SEQ0212", f"`{v.name}` has a shape but no equation", v.span, help=f"{v.name} = …, or make it an input: in {v.name}")
+                self.sink.report(
+                    "SEQ0212",
+                    f"`{v.name}` has a shape but no equation",
+                    v.span,
+                    help=f"{v.name} = …, or make it an input: in {v.name}",
+                )
         if not self.names.outs and not any(v.kind in ("loss",) for v in self.names.values.values()):
-            self.sink.report("SEQ0213", f"{self.body.name} gives nothing back", self.body.name.span, label="no `out`, no `loss`",
-                             help="out h")
-
+            self.sink.report(
+                "SEQ0213",
+                f"{self.body.name} gives nothing back",
+                self.body.name.span,
+                label="no `out`, no `loss`",
+                help="out h",
+            )

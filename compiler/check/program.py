@@ -2,8 +2,8 @@
 
 In:   a `frontend.imports.Project`.
 Out:  `spec.Program`. Raises `Rejected` where anything is an error.
-Refuses: SEQ0214 (a definition named like a function of the language), SEQ0234 (bodies that call each other in a circle), SEQ0239
-         (an operator's equations), and what bodies and rules refuse.
+Refuses: SEQ0214 (a definition named like a function of the language), SEQ0234 (bodies that call each other in a circle),
+         SEQ0239 (an operator's equations), and what bodies and rules refuse.
 """
 
 from __future__ import annotations
@@ -67,14 +67,26 @@ class _Checker:
         self.sink.stop()
         path = self.project.main.path
         return spec.Program(
-            path, self.project.main.doc, bodies, {k: o for k, o in self.operators.items() if o is not None},
-            {k: e for k, e in self.externs.items() if e is not None}, tuple(exports), self.project.sources[path].text if path in self.project.sources else "",
+            path,
+            self.project.main.doc,
+            bodies,
+            {k: o for k, o in self.operators.items() if o is not None},
+            {k: e for k, e in self.externs.items() if e is not None},
+            tuple(exports),
+            self.project.sources[path].text if path in self.project.sources else "",
         )
 
     def allow(self) -> None:
         """Drops the warnings that a comment on their line allows: `# seqc: allow SEQ-W01 reason`."""
-        allowed = {(f.path, m.span.line, code) for f in self.project.files.values() for m in f.comments
-                   for mark, _, rest in (m.text.partition("seqc: allow"),) if rest for code in rest.split()[:1] if mark}
+        allowed = {
+            (f.path, m.span.line, code)
+            for f in self.project.files.values()
+            for m in f.comments
+            for mark, _, rest in (m.text.partition("seqc: allow"),)
+            if rest
+            for code in rest.split()[:1]
+            if mark
+        }
         self.sink.found[:] = [d for d in self.sink.found if (d.span.file, d.span.line, d.code) not in allowed]
 
     def definitions(self, key: str) -> Definitions:
@@ -101,9 +113,20 @@ class _Checker:
         for d in file.definitions:
             name = d.name.text
             if name in FUNCTIONS:
-                self.sink.report("SEQ0214", f"`{name}` is a function of the language and cannot be defined anew", d.name.span, help=f"{name}_")
+                self.sink.report(
+                    "SEQ0214",
+                    f"`{name}` is a function of the language and cannot be defined anew",
+                    d.name.span,
+                    help=f"{name}_",
+                )
             if name in seen:
-                self.sink.report("SEQ0201", f"`{name}` is defined twice in this file", d.name.span, notes=(Note("first here", seen[name]),), help=f"{name}2")
+                self.sink.report(
+                    "SEQ0201",
+                    f"`{name}` is defined twice in this file",
+                    d.name.span,
+                    notes=(Note("first here", seen[name]),),
+                    help=f"{name}2",
+                )
             elif name in out.names():
                 self.sink.report("SEQ0201", f"`{name}` is imported and defined here as well", d.name.span, help=f"{name}2")
             seen[name] = d.name.span
@@ -117,21 +140,43 @@ class _Checker:
         if key in self.bodies:
             return self.bodies[key]
         if key in self.open:
-            loop = " -> ".join(k.split(":")[-1] for k in [*self.open[self.open.index(key):], key])
-            self.sink.report("SEQ0234", f"these bodies call each other in a circle: {loop}", span, help="a recurrence is a state; repetition is rounds")
+            loop = " -> ".join(k.split(":")[-1] for k in [*self.open[self.open.index(key) :], key])
+            self.sink.report(
+                "SEQ0234",
+                f"these bodies call each other in a circle: {loop}",
+                span,
+                help="a recurrence is a state; repetition is rounds",
+            )
             return None
         home, holes, injected = self.specials.get(key, (key, {}, None))
         file, _, name = home.partition(":")
-        line = next((d for d in self.project.files[file].definitions if isinstance(d, s.Body) and d.name.text == name), None) if file in self.project.files else None
+        line = (
+            next((d for d in self.project.files[file].definitions if isinstance(d, s.Body) and d.name.text == name), None)
+            if file in self.project.files
+            else None
+        )
         if line is None or len(self.bodies) > BODY_LIMIT:
             return None
         self.open.append(key)
         definitions = self.scopes[file]
         if injected is not None:
-            definitions = Definitions(dict(definitions.bodies), {**definitions.fns, **{f: injected.fns[f] for f in holes.values() if f in injected.fns}},
-                                      dict(definitions.operators), dict(definitions.externs))
+            definitions = Definitions(
+                dict(definitions.bodies),
+                {**definitions.fns, **{f: injected.fns[f] for f in holes.values() if f in injected.fns}},
+                dict(definitions.operators),
+                dict(definitions.externs),
+            )
         made = BodyChecker(
-            key, line, definitions, self.sink, self.text_of, self.body, self.operator, self.extern, self.fn_scope, self.make_special,
+            key,
+            line,
+            definitions,
+            self.sink,
+            self.text_of,
+            self.body,
+            self.operator,
+            self.extern,
+            self.fn_scope,
+            self.make_special,
             lambda k: self.specials[k][1] if k in self.specials else {},
         ).run()
         self.open.pop()
@@ -161,7 +206,7 @@ class _Checker:
         for n in range(span.line, span.end_line + 1):
             text = source.line(n)
             end = span.end_column - 1 if n == span.end_line else len(text)
-            parts.append(_uncommented(text[:end][span.column - 1 if n == span.line else 0:]).strip())
+            parts.append(_uncommented(text[:end][span.column - 1 if n == span.line else 0 :]).strip())
         return " ".join(p for p in parts if p)
 
     # ---- the rest -----------------------------------------------------------------------------------------------------
@@ -178,17 +223,26 @@ class _Checker:
         return self.operators[key]
 
     def make_operator(self, key: str, line: s.Operator) -> spec.Operator | None:
-        fields = tuple((f.name.text, tuple(a.text for a in f.shape.axes), TYPES.get(f.type.text, "real") if f.type else "real") for f in line.fields)
+        fields = tuple(
+            (f.name.text, tuple(a.text for a in f.shape.axes), TYPES.get(f.type.text, "real") if f.type else "real")
+            for f in line.fields
+        )
         dims = {a for _, axes, _ in fields for a in axes}
         names = Names()
         names.dims = {d: s.Dim(s.Word(d), None) for d in dims}
         fake = s.Body("block", line.name, (), (), ())
-        c = Context(fake, names, self.scopes[key.partition(":")[0]], self.sink, self.body, self.operator, self.extern, self.fn_scope)
+        c = Context(
+            fake, names, self.scopes[key.partition(":")[0]], self.sink, self.body, self.operator, self.extern, self.fn_scope
+        )
         c.where = "operator"
         ok = True
         identity: list[Expr] = []
         if len(line.identity) != len(fields):
-            self.sink.report("SEQ0239", f"the identity of {line.name} has {len(line.identity)} parts, its fields are {len(fields)}", line.name.span)
+            self.sink.report(
+                "SEQ0239",
+                f"the identity of {line.name} has {len(line.identity)} parts, its fields are {len(fields)}",
+                line.name.span,
+            )
             ok = False
         for e in line.identity:
             try:
@@ -205,7 +259,9 @@ class _Checker:
         given = {eq.name.text: eq for eq in line.equations}
         for n, axes, _ in fields:
             if n not in given or given[n].value is None:
-                self.sink.report("SEQ0239", f"`combine` of {line.name} has no equation for its field `{n}`", line.name.span, help=f"{n} = …")
+                self.sink.report(
+                    "SEQ0239", f"`combine` of {line.name} has no equation for its field `{n}`", line.name.span, help=f"{n} = …"
+                )
                 ok = False
                 continue
             c.env = dict(env)
@@ -225,7 +281,11 @@ class _Checker:
             if n not in {f for f, _, _ in fields}:
                 self.sink.report("SEQ0239", f"{line.name} has no field `{n}`", given[n].name.span)
                 ok = False
-        return spec.Operator(key, line.name.text, fields, tuple(identity), tuple(combine), line.doc, line.name.span) if ok else None  # type: ignore[arg-type]
+        return (
+            spec.Operator(key, line.name.text, fields, tuple(identity), tuple(combine), line.doc, line.name.span)
+            if ok
+            else None
+        )  # type: ignore[arg-type]
 
     def extern(self, key: str) -> spec.Extern | None:
         """A checked extern."""
@@ -233,13 +293,27 @@ class _Checker:
             line = self.line_of(key)
             made = None
             if isinstance(line, s.Extern):
+
                 def slots(items: tuple[s.Slot, ...]) -> tuple[tuple[str, Axes, x.Type], ...]:
-                    return tuple((i.name.text, tuple(a.text for a in i.shape.axes), TYPES.get(i.type.text, "real") if i.type else "real") for i in items)  # type: ignore[misc]
+                    return tuple(
+                        (i.name.text, tuple(a.text for a in i.shape.axes), TYPES.get(i.type.text, "real") if i.type else "real")
+                        for i in items
+                    )  # type: ignore[misc]
 
                 for t in line.traits:
                     if t.text not in ("pure", "impure", "gradient"):
-                        self.sink.report("SEQ0240", f"an extern has no trait `{t}`", t.span, label="pure, impure, gradient", help="pure")
-                made = spec.Extern(key, line.name.text, slots(line.arguments), slots(line.results), tuple(t.text for t in line.traits), line.doc, line.name.span)
+                        self.sink.report(
+                            "SEQ0240", f"an extern has no trait `{t}`", t.span, label="pure, impure, gradient", help="pure"
+                        )
+                made = spec.Extern(
+                    key,
+                    line.name.text,
+                    slots(line.arguments),
+                    slots(line.results),
+                    tuple(t.text for t in line.traits),
+                    line.doc,
+                    line.name.span,
+                )
             self.externs[key] = made
         return self.externs[key]
 
@@ -248,7 +322,9 @@ class _Checker:
         seen: dict[str, Span] = {}
         for p in line.parameters:
             if p.text in seen:
-                self.sink.report("SEQ0201", f"`{line.name}` has two parameters `{p}`", p.span, notes=(Note("the first one", seen[p.text]),))
+                self.sink.report(
+                    "SEQ0201", f"`{line.name}` has two parameters `{p}`", p.span, notes=(Note("the first one", seen[p.text]),)
+                )
             seen[p.text] = p.span
 
 

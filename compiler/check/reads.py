@@ -2,8 +2,8 @@
 
 In:   `c`, `c[t-1]`, `k[s]`, `h[pred]`, `z[P = 0]`, `enc.h[u = 0]`.
 Out:  `Read` with its moves, each classified (see `ir.expr.Move`).
-Refuses: SEQ0225 (no such field), SEQ0303 (a lag without a start), SEQ0304 (a read that may look ahead), SEQ0305 (a lag of nothing:
-         the steps back are no constant), SEQ0408 (a position that is no int), SEQ0411 (no such axis to read at),
+Refuses: SEQ0225 (no such field), SEQ0303 (a lag without a start), SEQ0304 (a read that may look ahead), SEQ0305 (a lag of
+         nothing: the steps back are no constant), SEQ0408 (a position that is no int), SEQ0411 (no such axis to read at),
          SEQ0412 (twice the same axis).
 """
 
@@ -31,7 +31,12 @@ def number(c: Context, name: str, span: Span) -> Expr | None:
         return x.Number(name, type="int", span=span)
     if name == "call":
         return x.Number(name, type="int", span=span)
-    if name in c.names.indices or name in c.names.level_names() or name in ("t", "batch", "pred", "succ") or name in c.tree_slots():
+    if (
+        name in c.names.indices
+        or name in c.names.level_names()
+        or name in ("t", "batch", "pred", "succ")
+        or name in c.tree_slots()
+    ):
         return x.Number(name, axes=(name,), type="int", span=span)
     return None
 
@@ -80,9 +85,14 @@ def field_read(c: Context, name: str, path: list[str], span: Span) -> Expr:
     if key in found:
         axes, kind = found[key]
         return Read(name, key, axes=axes, type=kind, span=span)
-    near = nearest(key, [*found, *(n[len(name) + 1:] for n in c.extra if n.startswith(name + "."))])
-    raise c.fail("SEQ0225", f"`{name}` has no field `{key}`", span, label=f"did you mean `{near}`?" if near else "",
-                 help=f"{name}.{near}" if near else "fields are the outs and states of a called body, and the parameters of layers")
+    near = nearest(key, [*found, *(n[len(name) + 1 :] for n in c.extra if n.startswith(name + "."))])
+    raise c.fail(
+        "SEQ0225",
+        f"`{name}` has no field `{key}`",
+        span,
+        label=f"did you mean `{near}`?" if near else "",
+        help=f"{name}.{near}" if near else "fields are the outs and states of a called body, and the parameters of layers",
+    )
 
 
 def fields_of(c: Context, value: Expr | None) -> dict[str, tuple[x.Axes, x.Type]]:
@@ -157,14 +167,25 @@ def needs_start(c: Context, r: Read) -> None:
         return
     for m in r.moves:
         outside = m.kind in ("lag", "window", "call") and not (m.kind == "lag" and m.axis in ("pred", "succ"))
-        if outside and v.line.init is None and v.kind not in ("param", "const") and not (m.kind == "lag" and c.is_level(m.axis)):
+        if (
+            outside
+            and v.line.init is None
+            and v.kind not in ("param", "const")
+            and not (m.kind == "lag" and c.is_level(m.axis))
+        ):
             code, kind = ("SEQ0303", "with a lag")
             axes = c.declared_axes(v)
             written = shape(axes) if axes is not None else "[…]"
             label = "what is it before the first step?"
-            raise c.fail(code, f"`{r.name}` is read {kind} and has no start", r.span, label=label,
-                         notes=(Note(f"`{r.name}` is declared here, without `init`", v.span),),
-                         help=f"{v.line.kind + ' ' if v.line.kind else ''}{r.name} : {written} init 0" + (" = …" if v.kind in ("let", "gate", "out") else ""))
+            raise c.fail(
+                code,
+                f"`{r.name}` is read {kind} and has no start",
+                r.span,
+                label=label,
+                notes=(Note(f"`{r.name}` is declared here, without `init`", v.span),),
+                help=f"{v.line.kind + ' ' if v.line.kind else ''}{r.name} : {written} init 0"
+                + (" = …" if v.kind in ("let", "gate", "out") else ""),
+            )
 
 
 def one(c: Context, base: Read, item: s.Expr | s.At, axes: list[str]) -> tuple[Move | None, tuple[str, ...]]:
@@ -176,14 +197,24 @@ def one(c: Context, base: Read, item: s.Expr | s.At, axes: list[str]) -> tuple[M
         known = axis in axes or axis in c.running or c.is_level(word)
         if not known:
             near = nearest(word, axes)
-            raise c.fail("SEQ0411", f"`{base.name}` has no axis `{word}` to read at", item.span, label=f"it has {shape(axes)}",
-                         help=f"{near} = …" if near else "")
+            raise c.fail(
+                "SEQ0411",
+                f"`{base.name}` has no axis `{word}` to read at",
+                item.span,
+                label=f"it has {shape(axes)}",
+                help=f"{near} = …" if near else "",
+            )
     else:
         index = expressions.typed(c, item)
         found = axis_of(c, base, index, axes)
         if found is None:
-            raise c.fail("SEQ0411", f"it is not clear which axis of `{base.name}` this position belongs to", item.span,
-                         label=f"`{base.name}` has {shape(axes)}", help="name the axis: [AXIS = …]")
+            raise c.fail(
+                "SEQ0411",
+                f"it is not clear which axis of `{base.name}` this position belongs to",
+                item.span,
+                label=f"`{base.name}` has {shape(axes)}",
+                help="name the axis: [AXIS = …]",
+            )
         axis = found
     if index.type != "int":
         raise c.fail("SEQ0408", "a position must be a whole number, this is a real", index.span, help="floor(…)")
@@ -211,7 +242,9 @@ def axis_of(c: Context, base: Read, index: Expr, axes: list[str]) -> str | None:
     return next(iter(c.tree_slots() & set(numbers)), None)
 
 
-def classify(c: Context, base: Read, axis: str, index: Expr, span: Span, axes: list[str]) -> tuple[Move | None, tuple[str, ...]]:
+def classify(
+    c: Context, base: Read, axis: str, index: Expr, span: Span, axes: list[str]
+) -> tuple[Move | None, tuple[str, ...]]:
     """What kind of move a position along `axis` is."""
     if isinstance(index, x.Number) and index.of in c.tree_slots():
         return Move("pred", index.of, x.Number(index.of, type="int", span=span), past=True), ()
@@ -222,7 +255,12 @@ def classify(c: Context, base: Read, axis: str, index: Expr, span: Span, axes: l
         if on_edge and "succ" in axes:
             axes.remove("succ")
         acyclic = any(a.head in ("tree", "dag") for a in c.body.topology)
-        return Move("succ" if of == "succ" else "pred", of, x.Number(of, axes=(of,), type="int", span=span), past=acyclic and of == "pred"), ()
+        return Move(
+            "succ" if of == "succ" else "pred",
+            of,
+            x.Number(of, axes=(of,), type="int", span=span),
+            past=acyclic and of == "pred",
+        ), ()
     if axis == "call":
         steps = steps_back(c, index, "call")
         if steps is None or c.ranges().of(steps)[0] < 1:
@@ -243,8 +281,12 @@ def classify(c: Context, base: Read, axis: str, index: Expr, span: Span, axes: l
         if not homes:
             if axis in axes:
                 return Move("gather", axis, index), ()
-            raise c.fail("SEQ0411", f"`{base.name}` does not stand in the {c.names.levels[axis].line.kind} over `{name}`", span,
-                         help=f"{base.name}, without [{name}…]")
+            raise c.fail(
+                "SEQ0411",
+                f"`{base.name}` does not stand in the {c.names.levels[axis].line.kind} over `{name}`",
+                span,
+                help=f"{base.name}, without [{name}…]",
+            )
         past = inside and level_past(c, index, axis)
         return Move("family", homes[0], index, past=past), ()
     if axis in c.running and axis not in axes:
@@ -294,10 +336,12 @@ def ahead(c: Context, base: Read, axis: str, index: Expr, span: Span, *, certain
     del index
     return c.fail(
         "SEQ0304",
-        f"this read of `{base.name}` looks ahead: a cell over `{axis}` knows this step and the ones before" if certain
-        else f"this read of `{base.name}` may look ahead: nothing proves that it is at or before this step", span,
+        f"this read of `{base.name}` looks ahead: a cell over `{axis}` knows this step and the ones before"
+        if certain
+        else f"this read of `{base.name}` may look ahead: nothing proves that it is at or before this step",
+        span,
         label="a step cannot wait for its future" if certain else "",
-        help=f"{base.name}[{axis}-1] reads the step before; what sees the whole sequence is a block with the axis `{axis}` in its shapes",
+        help=f"{base.name}[{axis}-1] reads the step before; what sees the whole sequence is a block with the axis `{axis}`",
     )
 
 
@@ -332,6 +376,7 @@ def level_past(c: Context, index: Expr, level: str) -> bool:
 
 def same_set(c: Context, a: str, b: str) -> bool:
     """Whether two axes number the same positions (twins, second names)."""
+
     def root(n: str) -> str:
         for _ in range(64):
             line = c.names.indices.get(n)
@@ -339,5 +384,5 @@ def same_set(c: Context, a: str, b: str) -> bool:
                 break
             n = line[0].of.text
         return n
-    return root(a) == root(b)
 
+    return root(a) == root(b)

@@ -14,8 +14,17 @@ from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.ir import syntax as s
 
-SCANS = {"auto": (), "sequential": (), "associative": (), "chunked": ("length",), "quadratic": (), "convolution": (), "attention": (), "wavefront": (),
-         "newton": ("jacobian", "trust", "tolerance", "iterations")}
+SCANS = {
+    "auto": (),
+    "sequential": (),
+    "associative": (),
+    "chunked": ("length",),
+    "quadratic": (),
+    "convolution": (),
+    "attention": (),
+    "wavefront": (),
+    "newton": ("jacobian", "trust", "tolerance", "iterations"),
+}
 BACKWARDS = ("recompute", "store", "invert")
 
 
@@ -39,14 +48,22 @@ def _setting(c: Context, line: s.Setting) -> spec.Setting:
             c.where = where
     if line.name.text not in ("scan", "backward"):
         near = nearest(line.name.text, ["scan", "backward", "stop"])
-        raise c.fail("SEQ0236", f"a schedule has no `{line.name}`", line.name.span, label="scan, backward or stop", help=near or "scan = auto")
+        raise c.fail(
+            "SEQ0236",
+            f"a schedule has no `{line.name}`",
+            line.name.span,
+            label="scan, backward or stop",
+            help=near or "scan = auto",
+        )
     choices = []
     for v in line.values:
         word = v.function if isinstance(v, s.Call) else v.id if isinstance(v, s.Name) else ""
         known = tuple(SCANS) if line.name.text == "scan" else BACKWARDS
         if word not in known:
             near = nearest(word, list(known))
-            raise c.fail("SEQ0237", f"there is no {line.name} `{word or '…'}`", v.span, label=", ".join(known), help=near or known[0])
+            raise c.fail(
+                "SEQ0237", f"there is no {line.name} `{word or '…'}`", v.span, label=", ".join(known), help=near or known[0]
+            )
         choices.append((word, _options(c, v, word) if isinstance(v, s.Call) else ()))
     return spec.Setting(line.name.text, tuple(choices), span=line.span)
 

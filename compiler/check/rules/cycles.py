@@ -27,14 +27,27 @@ def check(body: spec.Body, sink: Sink) -> None:
         start = min(states or component, key=lambda n: table[n].span)
         loop = [start, *(v for _, v in nx.find_cycle(inner, start))] if not graph.has_edge(start, start) else [start, start]
         reader = table[loop[1]] if len(loop) > 1 else table[start]
-        at = next((r.span for e in (reader.value,) if e is not None for r in x.reads(e) if r.name == start and not lagged(r)), reader.span)
+        at = next(
+            (r.span for e in (reader.value,) if e is not None for r in x.reads(e) if r.name == start and not lagged(r)),
+            reader.span,
+        )
         chain = body.chain or "t"
         fixed = _fix(reader, start, chain)
         notes = [Note(f"the loop: {' -> '.join(loop)}")]
         if states:
-            notes.append(Note(f"`state {start}` is declared here; its value of the step before is `{start}[{chain}-1]`", table[start].span))
-        sink.report("SEQ0301", f"`{start}` needs its own value of the same step", at, label=f"this is `{start}` of the step being computed",
-                    notes=tuple(notes), help=fixed)
+            notes.append(
+                Note(
+                    f"`state {start}` is declared here; its value of the step before is `{start}[{chain}-1]`", table[start].span
+                )
+            )
+        sink.report(
+            "SEQ0301",
+            f"`{start}` needs its own value of the same step",
+            at,
+            label=f"this is `{start}` of the step being computed",
+            notes=tuple(notes),
+            help=fixed,
+        )
 
 
 def _fix(reader: spec.Value, name: str, chain: str) -> str:

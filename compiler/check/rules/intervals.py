@@ -92,7 +92,12 @@ def times(a: Interval, b: Interval) -> Interval:
 def inverse(a: Interval) -> Interval:
     """1 / a, for an interval on one side of zero."""
     if a.low > 0 or a.low == 0 and a.low_open and a.high > 0:
-        return Interval(0.0 if a.high == INF else 1 / a.high, INF if a.low == 0 else 1 / a.low, True if a.high == INF else a.high_open, True if a.low == 0 else a.low_open)
+        return Interval(
+            0.0 if a.high == INF else 1 / a.high,
+            INF if a.low == 0 else 1 / a.low,
+            True if a.high == INF else a.high_open,
+            True if a.low == 0 else a.low_open,
+        )
     if a.high < 0 or a.high == 0 and a.high_open and a.low < 0:
         return negative(inverse(negative(a)))
     return ALL
@@ -104,7 +109,9 @@ def _exp(v: float) -> float:
 
 def monotone(f: Callable[[float], float], a: Interval, low_limit_open: bool = True, high_limit_open: bool = True) -> Interval:
     """The image under an increasing function; where an end is infinite the limit is not reached unless the end was."""
-    return Interval(f(a.low), f(a.high), a.low_open or a.low == -INF and low_limit_open, a.high_open or a.high == INF and high_limit_open)
+    return Interval(
+        f(a.low), f(a.high), a.low_open or a.low == -INF and low_limit_open, a.high_open or a.high == INF and high_limit_open
+    )
 
 
 def _sigmoid(v: float) -> float:

@@ -23,8 +23,12 @@ def check(body: spec.Body, sink: Sink) -> None:
             continue
         for n in x.walk(v.value):
             if isinstance(n, x.Apply) and n.fn == "expdiff" and not stabilised(body, n.args[0], n.args[1]):
-                sink.report("SEQ-W02", "this `expdiff` may overflow: its second argument is not shown to be at least the first", n.span,
-                            help="m = max(m[t-1], s), then expdiff(s, m)")
+                sink.report(
+                    "SEQ-W02",
+                    "this `expdiff` may overflow: its second argument is not shown to be at least the first",
+                    n.span,
+                    help="m = max(m[t-1], s), then expdiff(s, m)",
+                )
             if isinstance(n, x.Apply) and n.fn == "sub" and n.args[0] == n.args[1] and not isinstance(n.args[0], x.Literal_):
                 sink.report("SEQ-W05", "this is always 0", n.span)
 
@@ -49,5 +53,10 @@ def unread(body: spec.Body, sink: Sink) -> None:
             if v.kind not in ("input", "param", "const"):
                 sink.report("SEQ-W04", f"nothing reads `{v.name}`", v.span, help=f"out {v.name}")
         elif v.kind in ("let", "gate") and body.topology:
-            sink.report("SEQ-W01", f"`{v.name}` is read only with a lag: its value of this step is used nowhere", v.span,
-                        notes=(Note("the last step's value is computed for nothing"),), help="# seqc: allow SEQ-W01")
+            sink.report(
+                "SEQ-W01",
+                f"`{v.name}` is read only with a lag: its value of this step is used nowhere",
+                v.span,
+                notes=(Note("the last step's value is computed for nothing"),),
+                help="# seqc: allow SEQ-W01",
+            )

@@ -22,11 +22,22 @@ def check(body: spec.Body, sink: Sink) -> None:
             for n in x.walk(part) if part is not None else ():
                 index = ahead.get(n.of) if isinstance(n, x.Number) else None
                 chain = body.chain or "t"
-                forward = isinstance(n, x.Read) and any(m.kind == "gather" and m.axis == chain and not m.past for m in n.moves) and not body.topology
+                forward = (
+                    isinstance(n, x.Read)
+                    and any(m.kind == "gather" and m.axis == chain and not m.past for m in n.moves)
+                    and not body.topology
+                )
                 reduced = isinstance(n, x.Reduce | x.Along) and chain in n.over and not body.topology
                 turned = isinstance(n, x.Invoke) and any(r for _, _, r in n.along)
                 if index is not None or forward or reduced or turned:
-                    sink.report("SEQ0309", f"{body.name} is required to be causal, and `{v.name}` looks ahead", n.span,
-                                notes=(Note("required here", wanted[0].span), *((Note("this relation holds later steps", index.span),) if index else ())),
-                                help="index s of t where s <= t" if index else "read earlier steps only, or drop the claim")
+                    sink.report(
+                        "SEQ0309",
+                        f"{body.name} is required to be causal, and `{v.name}` looks ahead",
+                        n.span,
+                        notes=(
+                            Note("required here", wanted[0].span),
+                            *((Note("this relation holds later steps", index.span),) if index else ()),
+                        ),
+                        help="index s of t where s <= t" if index else "read earlier steps only, or drop the claim",
+                    )
                     return

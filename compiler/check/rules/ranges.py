@@ -1,7 +1,7 @@
 """Claims of ranges are proved by interval analysis.
 
-In:   a checked body. Out: nothing. Refuses: SEQ0440 (a range that is not proved, with the interval found), SEQ0441 (a start outside
-         the range), SEQ0442 (a `require` that is not proved), SEQ0443 (an empty range).
+In:   a checked body. Out: nothing. Refuses: SEQ0440 (a range that is not proved, with the interval found), SEQ0441 (a start
+         outside the range), SEQ0442 (a `require` that is not proved), SEQ0443 (an empty range).
 Inputs, consts and parameters are taken at their word (parameters are kept in range by projection); a state's claim is proved by
 induction: its start lies in it and its equation keeps it. What is proved of one value may be used for every other.
 """
@@ -35,19 +35,35 @@ def check(body: spec.Body, sink: Sink) -> None:
             start = r.of(v.start)
             closure = Interval(claim.low, claim.high, False, False)
             if not start.within(closure) and not any(isinstance(n, x.Draw) for n in x.walk(v.start)):
-                sink.report("SEQ0441", f"`{v.name}` starts in {start}, outside of its range {claim}", v.start.span or v.span, notes=(Note("claimed here", v.span),))
+                sink.report(
+                    "SEQ0441",
+                    f"`{v.name}` starts in {start}, outside of its range {claim}",
+                    v.start.span,
+                    notes=(Note("claimed here", v.span),),
+                )
         if v.value is None or isinstance(v.value, x.NotGiven):
             continue
         found = r.of(v.value)
         if v.type == "int" and isinstance(v.value, x.Reduce) and v.value.fn == "argmax" and len(v.value.over) == 1:
             continue
         if not found.within(claim) and not r.same_limits(v, found, claim):
-            sink.report("SEQ0440", f"`{v.name}` is claimed to be in {claim}, proved is {found}", v.value.span,
-                        label=f"this is in {found}", notes=(Note("claimed here", v.span),), help=_help(found, claim))
+            sink.report(
+                "SEQ0440",
+                f"`{v.name}` is claimed to be in {claim}, proved is {found}",
+                v.value.span,
+                label=f"this is in {found}",
+                notes=(Note("claimed here", v.span),),
+                help=_help(found, claim),
+            )
     for requirement in body.requirements:
         if requirement.word == "conservative":
-            sink.report("SEQ0442", f"{body.name} is not shown to conserve what its edges carry", requirement.span, label="this claim is not proved",
-                        help="drop the claim")
+            sink.report(
+                "SEQ0442",
+                f"{body.name} is not shown to conserve what its edges carry",
+                requirement.span,
+                label="this claim is not proved",
+                help="drop the claim",
+            )
         if requirement.claim is not None and not r.holds(requirement.claim):
             sink.report("SEQ0442", "this claim is not proved", requirement.span, label="intervals of the two sides overlap")
 
@@ -148,7 +164,13 @@ class Ranges:
             return self.claim(v.bounds)
         if name in self.values:
             return self.values[name]
-        if v.kind in ("input", "state", "param", "const") and not (v.kind == "const" and v.value is not None) or v.value is None or name in self.open or v.start is not None:
+        if (
+            v.kind in ("input", "state", "param", "const")
+            and not (v.kind == "const" and v.value is not None)
+            or v.value is None
+            or name in self.open
+            or v.start is not None
+        ):
             return ALL if v.type != "bool" else Interval(0, 1, False, False)
         self.open.add(name)
         found = self.of(v.value)
@@ -262,7 +284,7 @@ class Ranges:
                 return iv.negative(parts[0])
             case "mul" | "outer":
                 out = parts[0]
-                for a, p in zip(args[1:], parts[1:], strict=True):
+                for p in parts[1:]:
                     out = iv.times(out, p)
                 if fn == "mul" and len(args) == 2 and args[0] == args[1]:
                     out = out.meet(Interval(0, INF, False, True))
