@@ -74,7 +74,7 @@ def _syntax(run: Run) -> Any:
 def _show_syntax(run: Run) -> str:
     from seqc.compiler.frontend.unparse import text_of
 
-    return "\n".join(text_of(file) for file in (run.project.main,))
+    return text_of(run.project.main)
 
 
 def _spec(run: Run) -> Any:
@@ -87,12 +87,29 @@ def _spec(run: Run) -> Any:
 
 
 def _show_spec(run: Run) -> str:
-    return ""
+    from seqc.compiler.driver.explain.spec_text import spec_text
+
+    return spec_text(run.program)
+
+
+def _graph(run: Run) -> Any:
+    from seqc.compiler.graph.build import build
+
+    dims = getattr(run.options, "dims", {})
+    given = getattr(run.options, "given", ())
+    return {b.name: build(run.program, b.key, given, {d.name: dims[d.name] for d in b.dims if d.name in dims}) for b in run.bodies}
+
+
+def _show_graph(run: Run) -> str:
+    from seqc.compiler.graph.printer import print_graph
+
+    return "\n".join(print_graph(graph) for graph in run.results["graph"].values())
 
 
 STAGES: tuple[Stage, ...] = (
     Stage("syntax", "the text as a tree", _syntax, _show_syntax),
     Stage("spec", "names, axes, ranges, parameters", _spec, _show_spec),
+    Stage("graph", "one dataflow graph for each body", _graph, _show_graph),
 )
 """What happens to a spec, in this order."""
 
