@@ -3,7 +3,8 @@
 In:   a `syntax.Body` and what its file defines.
 Out:  `spec.Body`, or None where anything was an error (all findings of the body are reported).
 Refuses: SEQ0216–0218 (declarations), SEQ0401 (a value does not fit its shape), SEQ0409/0410 (nor its type), SEQ0306 (what a
-         start may read), SEQ0307 (indices), and what the parts refuse. Cycles, ranges and lints are rules of their own, run after.
+         start may read), SEQ0307 (indices), and what the parts refuse. Cycles, ranges and lints are rules of their own, run
+         afterwards.
 """
 
 from __future__ import annotations
@@ -103,13 +104,13 @@ class BodyChecker:
             return None
         return spec.Body(
             self.key,
-            self.body.kind,
+            self.body.kind,  # type: ignore[arg-type]
             self.body.name.text,
             self.body.doc,
             holes,
             tuple(self.factor(f) for f in self.body.topology),
             dims,
-            indices,  # type: ignore[arg-type]
+            indices,
             levels,
             tuple(ordered),
             tuple(self.names.outs),
@@ -446,7 +447,7 @@ class BodyChecker:
 
     def declared_type(self, v: Declared) -> x.Type:
         """The declared type; real where none is written."""
-        return TYPES.get(v.line.type.text, "real") if v.line.type is not None else "real"  # type: ignore[return-value]
+        return TYPES.get(v.line.type.text, "real") if v.line.type is not None else "real"
 
     def value(self, v: Declared) -> spec.Value | None:
         """One value of the checked body."""
@@ -481,7 +482,7 @@ class BodyChecker:
         home = line.home.text if line.home is not None else ""
         return spec.Value(
             v.name,
-            v.kind,
+            v.kind,  # type: ignore[arg-type]
             axes,
             kind,
             width,
@@ -494,7 +495,7 @@ class BodyChecker:
             e,
             v.level,
             self.stepping(v),
-            "",  # type: ignore[arg-type]
+            "",
             line.doc or (v.equation.doc if v.equation else ""),
             v.span,
             self.text_of(v.equation.span) if v.equation is not None else "",

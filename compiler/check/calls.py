@@ -230,7 +230,7 @@ def sort_keywords(c: Context, e: s.Call, callee: spec.Body) -> _Bindings:
             raise c.fail(
                 "SEQ0228",
                 f"{callee.name} leaves no `{k.name}` open",
-                k.name_span or k.span,
+                k.name_span,
                 label=f"did you mean `{near}`?" if near else "",
                 notes=(Note(f"{callee.name} is defined here", callee.span),),
                 help=near or "dims, holes, inputs, starts, consts and parameters can be bound",
@@ -596,7 +596,9 @@ def extern(c: Context, e: s.Call, key: str) -> Expr:
     assert made is not None
     if len(e.arguments) != len(made.arguments) or e.keywords:
         raise c.fail("SEQ0227", f"{made.name} takes {len(made.arguments)} arguments, {len(e.arguments)} given", e.span)
-    args, pairs, mapped = [], {}, []
+    args: list[Argument] = []
+    pairs: dict[str, str] = {}
+    mapped: list[str] = []
     for (name, axes, _), a in zip(made.arguments, e.arguments, strict=True):
         value = expressions.typed(c, a)
         found, over = match(axes, value.axes, pairs)

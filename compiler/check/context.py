@@ -207,7 +207,7 @@ class Context:
         v = self.names.values[name]
         axes = self.declared_axes(v)
         if axes is not None:
-            return axes, TYPES.get(v.line.type.text, "real") if v.line.type is not None else "real"  # type: ignore[return-value]
+            return axes, TYPES.get(v.line.type.text, "real") if v.line.type is not None else "real"
         e = self.type_value(name)
         if e is None:
             raise Untypable()

@@ -38,13 +38,13 @@ def keywords(c: Context, e: s.Call) -> dict[str, s.Keyword]:
     out: dict[str, s.Keyword] = {}
     for k in e.keywords:
         if k.name in out:
-            raise c.fail("SEQ0228", f"`{k.name} =` is given twice", k.name_span or k.span)
+            raise c.fail("SEQ0228", f"`{k.name} =` is given twice", k.name_span)
         if allowed != "*" and k.name not in allowed.split():
             near = nearest(k.name, allowed.split())
             raise c.fail(
                 "SEQ0228",
                 f"`{e.function}` takes no `{k.name} =`",
-                k.name_span or k.span,
+                k.name_span,
                 label=f"did you mean `{near}`?" if near else "",
                 help=near or (f"it takes {allowed.replace(' ', ', ')}" if allowed else f"{e.function}(…) without it"),
             )
@@ -105,7 +105,7 @@ def builtin(c: Context, e: s.Call, want: Axes | None) -> Expr:
         raise c.fail(
             "SEQ0226",
             f"there is no function, layer or body `{f}`",
-            e.function_span or e.span,
+            e.function_span,
             label=f"did you mean `{near}`?" if near else "",
             help=f"{near}(…)" if near else f"fn {f}(z) = …, or import it: from … import {f}",
         )
@@ -180,9 +180,9 @@ def builtin(c: Context, e: s.Call, want: Axes | None) -> Expr:
         case "eigh":
             count(c, e, 1, 1)
             m = expressions.typed(c, e.arguments[0])
-            axis = over(c, e, k.get("over"), m)
-            row = twin_of(c, m, axis, e)
-            return x.Eigh(m, axis[0], row, axes=without(m.axes, (row,)), span=e.span)
+            along = over(c, e, k.get("over"), m)
+            row = twin_of(c, m, along, e)
+            return x.Eigh(m, along[0], row, axes=without(m.axes, (row,)), span=e.span)
         case "scan":
             return scan(c, e)
     raise AssertionError(f)

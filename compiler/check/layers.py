@@ -15,6 +15,7 @@ Refuses: SEQ0221 (two layers alike in one equation), SEQ0422 (a layer needs `to 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from seqc.compiler.check import align, expressions
 from seqc.compiler.check.align import shape
@@ -515,13 +516,14 @@ def is_one(e: Expr) -> bool:
     return isinstance(e, x.Literal_) and e.value == 1
 
 
-def padding(c: Context, k: s.Keyword | None) -> tuple[str, Expr | None]:
+def padding(c: Context, k: s.Keyword | None) -> tuple[Literal["causal", "wrap", "zero", "clamp", "explicit"], Expr | None]:
     """The `pad =` of a convolution."""
     if k is None:
         return "causal", None
     if isinstance(k.value, s.Name) and k.value.id not in c.names.dims and k.value.id not in c.names.values:
-        if k.value.id in ("wrap", "zero", "clamp"):
-            return k.value.id, None
+        words: dict[str, Literal["wrap", "zero", "clamp"]] = {"wrap": "wrap", "zero": "zero", "clamp": "clamp"}
+        if k.value.id in words:
+            return words[k.value.id], None
         raise c.fail(
             "SEQ0419",
             f"there is no pad `{k.value.id}`",

@@ -253,7 +253,7 @@ class _Checker:
         env: dict[str, Bound] = {}
         for side in (line.left.text, line.right.text):
             for n, axes, kind in fields:
-                read = x.Read(f"{side}.{n}", axes=axes, type=kind)  # type: ignore[arg-type]
+                read = x.Read(f"{side}.{n}", axes=axes, type=kind)
                 env[f"{side}.{n}"] = Bound(read, s.Name(f"{side}.{n}"))
             env[side] = Bound(None, s.Name(side))
         given = {eq.name.text: eq for eq in line.equations}
@@ -268,15 +268,15 @@ class _Checker:
             value = given[n].value
             assert value is not None
             try:
-                e = expressions.typed(c, value, axes)
+                made = expressions.typed(c, value, axes)
             except Untypable:
                 ok = False
                 continue
-            if set(e.axes) - set(axes):
+            if set(made.axes) - set(axes):
                 self.sink.report("SEQ0401", f"`{n}` of {line.name} is given other axes than it has", value.span)
                 ok = False
-            combine.append((n, e))
-            env[n] = Bound(e, s.Name(n))
+            combine.append((n, made))
+            env[n] = Bound(made, s.Name(n))
         for n in given:
             if n not in {f for f, _, _ in fields}:
                 self.sink.report("SEQ0239", f"{line.name} has no field `{n}`", given[n].name.span)
@@ -285,7 +285,7 @@ class _Checker:
             spec.Operator(key, line.name.text, fields, tuple(identity), tuple(combine), line.doc, line.name.span)
             if ok
             else None
-        )  # type: ignore[arg-type]
+        )
 
     def extern(self, key: str) -> spec.Extern | None:
         """A checked extern."""
@@ -298,7 +298,7 @@ class _Checker:
                     return tuple(
                         (i.name.text, tuple(a.text for a in i.shape.axes), TYPES.get(i.type.text, "real") if i.type else "real")
                         for i in items
-                    )  # type: ignore[misc]
+                    )
 
                 for t in line.traits:
                     if t.text not in ("pure", "impure", "gradient"):

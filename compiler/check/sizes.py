@@ -43,7 +43,7 @@ def rational(e: Expr, dims: Mapping[str, int]) -> Fraction:
         case x.Literal_(value=v):
             if isinstance(v, float) and not math.isfinite(v):
                 raise KeyError("no size")
-            return Fraction(v)  # type: ignore[arg-type]
+            return Fraction(v)
         case x.DimSize(dim=d):
             return Fraction(dims[d])
         case x.Apply(fn=fn, args=args):

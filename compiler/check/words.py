@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from seqc.compiler.ir.expr import Type
+
 ELEMENTWISE: dict[str, tuple[int, int]] = {
     # function: least and greatest number of operands
     "sigmoid": (1, 1), "tanh": (1, 1), "softplus": (1, 1), "logsigmoid": (1, 1), "log1p": (1, 1), "expm1": (1, 1),
@@ -59,4 +61,11 @@ KEYWORDS = frozenset(
     "stack rounds schedule where and or not once fixed identity combine".split()
 )
 FLOATS = ("f64", "f32", "f16", "bf16")
-TYPES = {**dict.fromkeys(FLOATS, "real"), "float": "real", "complex": "complex", "int": "int", "bool": "bool", "text": "text"}
+TYPES: dict[str, Type] = {
+    **dict.fromkeys(FLOATS, "real"),
+    "float": "real",
+    "complex": "complex",
+    "int": "int",
+    "bool": "bool",
+    "text": "text",
+}

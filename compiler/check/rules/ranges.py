@@ -146,8 +146,8 @@ class Ranges:
         """The interval of an expression."""
         if self.assumed:
             known = next((i for a, i in self.assumed if a is e or a == e), None)
-            found = self.work(e)
-            return found if known is None else found.meet(known)
+            plain = self.work(e)
+            return plain if known is None else plain.meet(known)
         found = self.memo.get(id(e))
         if found is None:
             found = self.work(e)
