@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import seqc
 import torch
 from torch import nn
+
+import seqc
 
 spec = seqc.load(Path(__file__).with_name("leaky.seq"))
 

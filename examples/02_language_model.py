@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import seqc
 import torch
+
+import seqc
 
 HERE = Path(__file__).resolve().parent
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import seqc
 import torch
+
+import seqc
 
 
 def sensor(count: int) -> Iterator[torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Reading the compiler's report in Python: which bundled recurrences have a parallel form, and what stands in the way of others."""
+"""Reading the compiler's report in Python: which recurrences have a parallel form, and what stands in the way of others."""
 
 from __future__ import annotations
 

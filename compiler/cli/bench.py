@@ -24,7 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_sizes(parser)
     parser.add_argument("--shape", default="4x256", metavar="BxT", help="batch and steps (default 4x256)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
-    parser.add_argument("--seconds", type=float, default=3.0, help="about how long each of the three measurements takes (default 3)")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="about how long each of the three measurements takes (default 3)"
+    )
     parser.add_argument("--threads", type=int, default=0, help="threads torch may use (default: as it is)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: records with all figures")
     add_colour(parser)
@@ -80,7 +82,15 @@ def _table(found: Result, out: Console) -> None:
     out.print(out.style(found.body, "bold") + f"  batch {found.batch}, {found.time} steps, {sizes}")
     out.print(out.style(f"float32 on {found.device}, {found.threads} threads, torch {found.torch}", "dim"))
     rows = [
-        [r.what, r.who, f"{r.median_ms:.3g}", f"{r.low_ms:.3g} … {r.high_ms:.3g}", str(r.runs), f"{r.ratio:.2f}", _rate(r.tokens_per_second)]
+        [
+            r.what,
+            r.who,
+            f"{r.median_ms:.3g}",
+            f"{r.low_ms:.3g} … {r.high_ms:.3g}",
+            str(r.runs),
+            f"{r.ratio:.2f}",
+            _rate(r.tokens_per_second),
+        ]
         for r in found.rows
     ]
     out.table(rows, ("", "", "median ms", "quartiles", "runs", "ratio", "tokens/s"), right=(2, 3, 4, 5, 6))

@@ -50,5 +50,3 @@ def _modes(modes: list[str]) -> str:
 
 def _short(text: str, most: int = 64) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
-
-

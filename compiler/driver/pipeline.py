@@ -97,7 +97,9 @@ def _graph(run: Run) -> Any:
 
     dims = getattr(run.options, "dims", {})
     given = getattr(run.options, "given", ())
-    return {b.name: build(run.program, b.key, given, {d.name: dims[d.name] for d in b.dims if d.name in dims}) for b in run.bodies}
+    return {
+        b.name: build(run.program, b.key, given, {d.name: dims[d.name] for d in b.dims if d.name in dims}) for b in run.bodies
+    }
 
 
 def _show_graph(run: Run) -> str:

@@ -12,7 +12,7 @@ from itertools import islice, product
 from seqc.compiler.diagnostics.suggest import did_you_mean
 from seqc.compiler.driver.usage import Unusable
 from seqc.compiler.graph.sizes import evaluate
-from seqc.compiler.ir.expr import DimSize, walk
+from seqc.compiler.ir.expr import Apply, DimSize, Expr, walk
 from seqc.compiler.ir.spec import Body
 
 Sizes = dict[str, int]
@@ -68,7 +68,13 @@ def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]
     derived = {d.name for d in body.dims if d.value is not None and any(isinstance(n, DimSize) for n in walk(d.value))}
     choices: list[list[tuple[str, int]]] = []
     for dim in body.dims:
-        if dim.name in given or dim.name in derived:
+        if dim.name in given:
+            continue
+        if isinstance(dim.value, DimSize) or (dim.name in derived and _rounded(dim.value)):
+            # `N = D` and `H = ceil(D / 64)` are habits that may be left, no parts of other sizes; 0 keeps them.
+            choices.append([(dim.name, n) for n in (0, 3, 2, 5)])
+            continue
+        if dim.name in derived:
             continue
         if dim.value is None:
             choices.append([(dim.name, n) for n in (6, 4, 12, 8, 16, 24, 3, 2, 32, 48, 64, 128)])
@@ -79,7 +85,7 @@ def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]
     found: list[tuple[tuple[int, ...], Sizes]] = []
     for pick in islice(product(*choices), 20_000):
         try:
-            sizes = resolve(body, {**given, **dict(pick)})
+            sizes = resolve(body, {**given, **{name: size for name, size in pick if size}})
         except Unusable:
             continue
         if all(n >= 1 for n in sizes.values()):
@@ -88,8 +94,12 @@ def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]
     yield from (sizes for _, sizes in found[:8])
 
 
+def _rounded(e: Expr | None) -> bool:
+    return isinstance(e, Apply) and e.fn in ("ceil", "floor", "roundup", "min", "max")
+
+
 def _badness(sizes: Sizes) -> tuple[int, ...]:
     values = list(sizes.values())
     ones = sum(v == 1 for v in values)
     total = sum(values)
-    return (ones + 2 * (len(values) - len(set(values))) + total // 4, total)
+    return (4 * ones + 2 * (len(values) - len(set(values))) + total // 6, total)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from xml.etree import ElementTree
 
 import pytest
 
+from seqc.compiler.driver.draw.build import picture_of
 from seqc.compiler.driver.draw.layout import Drawing, Rect, arrange
-from seqc.compiler.driver.draw.metrics import broken
+from seqc.compiler.driver.draw.metrics import broken, without_details
 from seqc.compiler.driver.draw.picture import Box, Edge, Node, Picture
 from seqc.compiler.driver.draw.svg import write
+from seqc.compiler.driver.pipeline import Run
+from seqc.compiler.frontend.bundled import all_bundled
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -28,7 +32,9 @@ def gru() -> Picture:
     pairs = "x-r x-z x-n h--r h--z h--n h--h r-n z-h n-h h-o"
     edges = [Edge(*(p.rsplit("-", 1) if not p.startswith("h--") else ("h-", p[3:]))) for p in pairs.split()]
     edges.append(Edge("h", "h-", "t−1", back=True))
-    return Picture("GRU", "cell over t", nodes, tuple(edges), (Box("c", "component", "1 · nonlinear", ("h-", "r", "z", "n", "h")),))
+    return Picture(
+        "GRU", "cell over t", nodes, tuple(edges), (Box("c", "component", "1 · nonlinear", ("h-", "r", "z", "n", "h")),)
+    )
 
 
 def overlaps(a: Rect, b: Rect) -> bool:
@@ -91,11 +97,21 @@ def test_well_formed_and_the_same_twice() -> None:
     assert text == write(picture, arrange(picture))
     root = ElementTree.fromstring(text)
     assert root.tag == f"{SVG}svg"
-    assert {e.tag.removeprefix(SVG) for e in root.iter()} <= {"svg", "g", "rect", "text", "path", "title", "style", "defs", "marker"}
+    assert {e.tag.removeprefix(SVG) for e in root.iter()} <= {
+        "svg",
+        "g",
+        "rect",
+        "text",
+        "path",
+        "title",
+        "style",
+        "defs",
+        "marker",
+    }
     assert "recurrent component" in text and "from an earlier step" in text
 
 
-@pytest.mark.parametrize("evil", ["</text><script>alert(1)</script>", "a & b < c", '"\'><svg onload=x>', "&lt;"])
+@pytest.mark.parametrize("evil", ["</text><script>alert(1)</script>", "a & b < c", "\"'><svg onload=x>", "&lt;"])
 def test_all_text_is_escaped(evil: str) -> None:
     nodes = (Node("a", "input", evil, evil, (evil,), evil), Node("b", "out", evil, evil))
     picture = Picture(evil, evil, nodes, (Edge("a", "b", evil, False),), (Box("k", "component", evil, ("a",), evil),))
@@ -117,7 +133,10 @@ def test_random_pictures_are_sound(seed: int) -> None:
 
     rng = random.Random(seed)
     count = rng.randint(2, 16)
-    nodes = tuple(Node(f"n{i}", rng.choice(["value", "gate", "input", "param"]), f"n{i}", "[N]", ("x" * rng.randint(1, 30),)) for i in range(count))
+    nodes = tuple(
+        Node(f"n{i}", rng.choice(["value", "gate", "input", "param"]), f"n{i}", "[N]", ("x" * rng.randint(1, 30),))
+        for i in range(count)
+    )
     edges = tuple(Edge(f"n{a}", f"n{b}") for a in range(count) for b in range(a + 1, count) if rng.random() < 0.25)
     # A box over a stretch that no path leaves and enters again: an interval of the order.
     low = rng.randrange(count)
@@ -129,6 +148,39 @@ def test_random_pictures_are_sound(seed: int) -> None:
     back = (Edge(members[-1], members[0], "t−1", True),) if len(members) > 1 else ()
     picture = Picture("p", "", nodes, edges + back, boxes)
     sound(picture, arrange(picture))
+
+
+@pytest.mark.parametrize("name", [b.name for b in all_bundled()])
+def test_every_bundled_body_is_drawn_soundly(name: str, checked: Callable[[str], Run]) -> None:
+    for body in checked(name).bodies:
+        picture = picture_of(body)
+        drawing = arrange(picture)
+        sound(picture, drawing)
+        assert drawing.width < 2600 and drawing.height < 2600
+        states = {v.name for v in body.values if v.kind == "state"}
+        assert states <= {n.key for n in picture.nodes if n.kind == "state"}
+        assert {e.source for e in picture.edges} | {e.target for e in picture.edges} <= {n.key for n in picture.nodes}
+        ElementTree.fromstring(write(picture, drawing))
+
+
+def test_components_are_boxed_and_lags_go_back(checked: Callable[[str], Run]) -> None:
+    (body,) = checked("lstm").bodies
+    picture = picture_of(body, [(["c", "h"], "nonlinear/dense")])
+    (box,) = picture.boxes
+    assert box.title == "1 · nonlinear/dense" and {"c", "h", "i", "f", "o", "c[t−1]", "h[t−1]"} <= set(box.members)
+    assert {(e.source, e.target) for e in picture.edges if e.back} == {("c", "c[t−1]"), ("h", "h[t−1]")}
+    (body,) = checked("char_lm").bodies
+    picture = picture_of(body)
+    assert [b.title for b in picture.boxes] == ["stack l in 1..L"]
+    assert {(e.source, e.lag) for e in picture.edges if e.back} == {("x", "l−1")}
+
+
+def test_details_of_layers_are_left_out() -> None:
+    assert without_details("silu(linear(x, bias = none, init = uniform(-1, f(2, 3))))") == "silu(linear(x))"
+    assert (
+        without_details("conv(linear(x, to = [H, K]), kernel = 4, per = [H, K])") == "conv(linear(x), kernel = 4, per = [H, K])"
+    )
+    assert without_details("f(x, biases)") == "f(x, biases)"
 
 
 def test_long_equations_are_broken() -> None:

@@ -217,7 +217,11 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 def test_a_closed_pipe_is_no_error() -> None:
     done = subprocess.run(
-        f"{sys.executable} -m seqc.compiler.cli.main explain SEQ0301 | head -0", shell=True, capture_output=True, text=True, timeout=60
+        f"{sys.executable} -m seqc.compiler.cli.main explain SEQ0301 | head -0",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert "Traceback" not in done.stderr and "Error" not in done.stderr
 
@@ -235,8 +239,11 @@ def test_check_is_quick() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["check", "mamba2"], ["fmt", "--check", "gru"], ["list"], ["explain", "gru"], ["explain", "SEQ0301"], ["train", "--help"]],
-)
+    [
+        ["--help"], ["check", "mamba2"], ["fmt", "--check", "gru"], ["list"], ["explain", "gru"], ["explain", "SEQ0301"],
+        ["train", "--help"], ["graph", "gru", "-o", "-"],
+    ],
+)  # fmt: skip
 def test_no_torch(words: list[str]) -> None:
     code = (
         "import sys\nfrom seqc.compiler.cli.main import main\n"

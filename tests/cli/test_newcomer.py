@@ -1,7 +1,7 @@
 """Ten mistakes that newcomers make: each gives one message that names the line and carries the way out.
 
-For each: the code, the line, a word that says what is wrong in the user's own terms, and text that puts it right. Where the message
-offers a line to paste, pasting it makes the spec pass.
+For each: the code, the line, a word that says what is wrong in the user's own terms, and text that puts it right. Where the
+message offers a line to paste, pasting it makes the spec pass.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Mistake:
 def cell(*lines: str) -> str:
     return "\n".join(["seq 1", "cell Mine over t:", *(f"    {line}" for line in lines)]) + "\n"
 
+
+PLAIN = cell("dim D", "in x : [D]", "out x").removeprefix("seq 1\n")
 
 MISTAKES = {
     "a forgotten lag": Mistake(
@@ -66,13 +68,18 @@ MISTAKES = {
         "SEQ0510", 9, ("associative", "line 6"), ("sequential", "newton"),
     ),
     "a dim that does not come out whole": Mistake(
-        {"mine.seq": cell("dim D = 10, H = 4, K = D / H", "in x : [D]", "state h : [H, K] init 0", "h = linear(x) + h[t-1]", "out h")},
+        {
+            "mine.seq": cell(
+                "dim D = 10, H = 4, K = D / H", "in x : [D]", "state h : [H, K] init 0", "h = linear(x) + h[t-1]", "out h",
+            )
+        },
         "SEQ0433", 3, ("`K`", "5/2", "D = 10", "H = 4"), ("floor",),
     ),
     "an unproved range": Mistake(
         {
             "mine.seq": cell(
-                "dim D", "in x : [D]", "state h : [D] init 0", "gate f : [D] in (0, 1) = linear(x)", "h = f * h[t-1] + x", "out h"
+                "dim D", "in x : [D]", "state h : [D] init 0", "gate f : [D] in (0, 1) = linear(x)", "h = f * h[t-1] + x",
+                "out h",
             )
         },
         "SEQ0440", 6, ("`f`", "(0, 1)", "(-inf, inf)"), ("sigmoid",),
@@ -83,13 +90,13 @@ MISTAKES = {
     ),
     "a cycle of imports": Mistake(
         {
-            "mine.seq": "seq 1\nfrom other import Other\n" + cell("dim D", "in x : [D]", "out x").removeprefix("seq 1\n"),
-            "other.seq": "seq 1\nfrom mine import Mine\n" + cell("dim D", "in x : [D]", "out x").replace("Mine", "Other").removeprefix("seq 1\n"),
+            "mine.seq": "seq 1\nfrom other import Other\n" + PLAIN,
+            "other.seq": "seq 1\nfrom mine import Mine\n" + PLAIN.replace("Mine", "Other"),
         },
         "SEQ0284", 2, ("mine.seq", "other.seq"), ("circle",),
     ),
     "a missing file": Mistake(
-        {"mine.seq": "seq 1\nfrom cells.mingr import MinGRU\n" + cell("dim D", "in x : [D]", "out x").removeprefix("seq 1\n")},
+        {"mine.seq": "seq 1\nfrom cells.mingr import MinGRU\n" + PLAIN},
         "SEQ0282", 2, ("mingr",), ("from cells.mingru import MinGRU",), paste=True,
     ),
 }  # fmt: skip
@@ -122,7 +129,8 @@ def test_the_message_can_be_acted_on(name: str, tmp_path: Path, capsys: pytest.C
 
     if mistake.paste:
         lines = mistake.files[first.name].splitlines()
-        indent = lines[mistake.line - 1][: len(lines[mistake.line - 1]) - len(lines[mistake.line - 1].lstrip())].replace("\t", "    ")
+        wrong = lines[mistake.line - 1]
+        indent = wrong[: len(wrong) - len(wrong.lstrip())].replace("\t", "    ")
         lines[mistake.line - 1] = indent + found[0]["help"].strip()
         first.write_text("\n".join(lines) + "\n", encoding="utf-8")
         assert main(["check", str(first)]) == 0, capsys.readouterr().err

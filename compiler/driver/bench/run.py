@@ -189,6 +189,15 @@ def _loop(layer: Any, drawn: sample.Sample, values: Mapping[str, Any], batch: in
 def _rows(what: str, timings: Sequence[Any], own: Sequence[str], tokens: int) -> list[Row]:
     best = min((t.median for t in timings if t.who in own), default=float("nan"))
     return [
-        Row(what, t.who, t.median, t.low, t.high, t.runs, t.median / best if best else 0.0, 1e3 * tokens / t.median if t.median else 0.0)
+        Row(
+            what,
+            t.who,
+            t.median,
+            t.low,
+            t.high,
+            t.runs,
+            t.median / best if best else 0.0,
+            1e3 * tokens / t.median if t.median else 0.0,
+        )
         for t in timings
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import networkx as nx
+
 from seqc.compiler.driver.draw.metrics import broken, without_details
 from seqc.compiler.driver.draw.picture import Box, Edge, Kind, Node, Picture
 from seqc.compiler.driver.words import right_side, size_text, topology_text

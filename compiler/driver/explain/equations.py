@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seqc.compiler.driver.words import range_text, right_side, start_text
+from seqc.compiler.driver.words import range_text, right_side, size_text, start_text
 from seqc.compiler.ir.spec import Body, Value
 
 _TOKEN = re.compile(r"\"[^\"]*\"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\s+|.")
@@ -61,6 +61,15 @@ def _steps(body: Body, v: Value) -> str:
     return ",".join(parts)
 
 
+def _seen_from(body: Body, reader: Value, value: Value, step: str) -> str:
+    """The subscript of a value as another sees it: outside its stack, a value is that of the last level."""
+    for level in body.levels:
+        if level.id in value.level and level.id not in reader.level:
+            last = size_text(level.high) or "last"
+            step = ",".join(last if part == level.name else part for part in step.split(","))
+    return step
+
+
 def subscripted(text: str, body: Body, v: Value, changing: dict[str, str]) -> str:
     """The text of `v`'s equation with subscripts."""
     tokens = _TOKEN.findall(text)
@@ -73,7 +82,7 @@ def subscripted(text: str, body: Body, v: Value, changing: dict[str, str]) -> st
         second = next((t for t in tokens[i + 2 :] if not t.isspace()), "") if following == "=" else ""
         keyword = following == "=" and second != "=" and _depth(tokens[:i]) > 0
         if base in changing and not keyword and following != "(":
-            step = changing[base]
+            step = _seen_from(body, v, body.table[base], changing[base])
             if following == "[":
                 start = tokens.index("[", i + 1)
                 end = _closing(tokens, start)
