@@ -52,8 +52,8 @@ def linear(p: Values, name: str, z: Tensor, mixed: int = 1) -> Tensor:
 
 def lowrank(p: Values, name: str, z: Tensor) -> Tensor:
     """A linear map through a narrow middle, plus the bias of the second half."""
-    middle = z @ p[f"{name}.down"].T
-    return torch.tensordot(middle, p[f"{name}.up"], dims=([-1], [-1])) + p[name.rsplit(".", 1)[0] + ".bias"]
+    middle = z @ p[f"{name}.lowrank.down"].T
+    return torch.tensordot(middle, p[f"{name}.lowrank.up"], dims=([-1], [-1])) + p[f"{name}.lowrank.bias"]
 
 
 def short(p: Values, name: str, z: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ def front_retnet(p: Values, x: Tensor) -> Values:
 def front_gated(low: bool) -> Front:
     def front(p: Values, x: Tensor) -> Values:
         z = plain(p, "q k v o", x)
-        g = lowrank(p, "g.lowrank.x", x) if low else linear(p, "g.linear.x", x)
+        g = lowrank(p, "g", x) if low else linear(p, "g.linear.x", x)
         return {**z, "g": F.logsigmoid(g) / 16, "o": F.silu(z["o"])}
 
     return front
@@ -155,7 +155,7 @@ def front_rwkv7(p: Values, x: Tensor) -> Values:
     d = shift(x)
     r, w, k, v, a, o = (x + d * p[f"mu_{n}"] for n in "rwkvao")
     f = torch.tanh(linear(p, "f.linear.arg", w))
-    rate = torch.sigmoid(lowrank(p, "a.lowrank.arg", a))
+    rate = torch.sigmoid(lowrank(p, "a", a))
     key = linear(p, "k0.linear.arg", k)
     return {
         "r": linear(p, "r.linear.arg", r),
@@ -164,7 +164,7 @@ def front_rwkv7(p: Values, x: Tensor) -> Values:
         "n": unit(key * p["kk"]),
         "k": key * (1 + (rate - 1) * p["ka"]),
         "v0": linear(p, "v0.linear.xv", v),
-        "c": torch.sigmoid(lowrank(p, "c.lowrank.xv", v)),
+        "c": torch.sigmoid(lowrank(p, "c", v)),
         "o": linear(p, "o.linear.e", torch.sigmoid(linear(p, "e.linear.arg", o))),
     }
 
@@ -184,8 +184,8 @@ def front_gated_delta(p: Values, x: Tensor) -> Values:
 
 
 def front_kda(p: Values, x: Tensor) -> Values:
-    dt = F.softplus(lowrank(p, "dt.lowrank.x", x))
-    return {**front_delta(p, x), "g": -p["A_log"].exp()[:, None] * dt, "o": torch.sigmoid(lowrank(p, "o.lowrank.x", x))}
+    dt = F.softplus(lowrank(p, "dt", x))
+    return {**front_delta(p, x), "g": -p["A_log"].exp()[:, None] * dt, "o": torch.sigmoid(lowrank(p, "o", x))}
 
 
 def front_memory(p: Values, x: Tensor) -> Values:
