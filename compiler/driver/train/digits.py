@@ -50,6 +50,16 @@ class DigitsTask:
         """Says which data this is."""
         return hashlib.sha256(self.x.numpy().tobytes() + self.y.numpy().tobytes()).hexdigest()
 
+    @property
+    def scored(self) -> int:
+        """Pictures that the score is taken on."""
+        return len(self.held_y)
+
+    @property
+    def held_out(self) -> str:
+        """Which part that is, in words."""
+        return "every 5th picture"
+
     def check(self, model: nn.Module) -> None:
         """Raises `Unusable` where the model is no classifier of these sequences."""
         with torch.no_grad():

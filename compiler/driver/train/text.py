@@ -56,6 +56,16 @@ class TextTask:
         """Says which data this is."""
         return self.corpus.digest
 
+    @property
+    def scored(self) -> int:
+        """Bytes that the score is taken on."""
+        return self.held.numel()
+
+    @property
+    def held_out(self) -> str:
+        """Which part that is, in words."""
+        return self.corpus.rule
+
     def check(self, model: nn.Module) -> None:
         """Raises `Unusable` where the model is no language model over bytes."""
         require_causal(model)
