@@ -1,4 +1,4 @@
-"""`seqc bench SPEC`: forward, forward+backward and step, beside the reference and what a user would take instead, in one run."""
+"""`seqc bench SPEC`: forward, forward+backward and step, beside the reference and what a user would take instead."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from seqc.compiler.cli.console import Console
     from seqc.compiler.driver.bench.run import Result
 
-EPILOG = """Contenders run in turns in one process; medians and quartiles in milliseconds. `ratio` is a contender's median over that of
-the fastest of seqc's own: above 1, seqc is faster.
+EPILOG = """\
+Contenders run in turns in one process; medians and quartiles in milliseconds. `ratio` is a contender's median over that
+of the fastest of seqc's own: above 1, seqc is faster.
 exit codes: 0 done, 1 errors in the spec, 2 wrong usage"""
 
 
@@ -25,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shape", default="4x256", metavar="BxT", help="batch and steps (default 4x256)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
     parser.add_argument(
-        "--seconds", type=float, default=3.0, help="about how long each of the three measurements takes (default 3)"
+        "--seconds", type=float, default=3.0, help="about how long each measurement takes (default 3)"
     )
     parser.add_argument("--threads", type=int, default=0, help="threads torch may use (default: as it is)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: records with all figures")

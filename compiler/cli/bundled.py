@@ -7,8 +7,9 @@ import json
 
 from seqc.compiler.cli.shared import add_colour
 
-EPILOG = """The class is that of the recurrent components of the first body: `*` time-invariant, `c` complex. The modes are those that
-are legal for every one of them besides `sequential`.
+EPILOG = """\
+The class is that of the recurrent components of the first body: `*` time-invariant, `c` complex. The modes are those
+that are legal for every one of them besides `sequential`.
 exit codes: 0 done, 2 wrong usage"""
 
 

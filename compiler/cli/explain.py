@@ -19,12 +19,12 @@ _CODE = re.compile(r"SEQ(\d{4}|-W\d{2})", re.IGNORECASE)
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument(
-        "spec", metavar="SPEC|CODE", help="a path or a bundled spec, NAME:Cell for one body; or a code as SEQ0301"
+        "spec", metavar="SPEC|CODE", help="a path or a bundled spec (NAME:Cell for one body), or a code"
     )
     parser.add_argument("--stage", choices=(*STAGES, "all"), help="print what a stage made")
     parser.add_argument("-o", "--output", metavar="DIR", help="with --stage: write files into this folder")
     parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="json: components, classes, modes of every body"
+        "--format", choices=("text", "json"), default="text", help="json: the verdicts on every body"
     )
     parser.add_argument("--device", default="cpu", help="the device the plan is for: cpu, cuda, cuda:1")
     parser.add_argument("--shape", default="8x1024", metavar="BxT", help="batch and steps the figures are for (default 8x1024)")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from seqc.compiler.cli.console import Console
     from seqc.compiler.driver.verify.measure import Check
 
-EPILOG = """Sizes are small and chosen from the spec's dims; --set overrules them. Figures are root mean square ratios to the float64
-reference (gradcheck: derivative in a random direction against central differences).
+EPILOG = """Sizes are small and chosen from the spec's dims; --set overrules them. Figures are root mean square ratios to the
+float64 reference (gradcheck: derivative in a random direction against central differences).
 exit codes: 0 all passed, 1 something failed or the spec has errors, 2 wrong usage"""
 
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
 from seqc.compiler.driver.usage import Unusable
 
 STAGES = ("syntax", "spec", "graph", "analysis", "plan", "code")

@@ -21,7 +21,7 @@ LOOP = "torch loop of step"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`what` is forward, forward+backward or step; times in ms; `ratio` is this contender's median over the fastest of seqc's."""
+    """`what` is forward, forward+backward or step; `ratio` is this contender's median over that of the fastest of seqc's."""
 
     what: str
     who: str

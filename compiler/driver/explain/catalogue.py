@@ -1,7 +1,7 @@
 """What is known of every bundled spec: `seqc list`.
 
-Analysing all of them takes seconds, so the result is kept in the cache, under everything it depends on: the specs' texts and the
-compiler's own.
+Analysing all of them takes seconds, so the result is kept in the cache, under everything it depends on: the specs' texts
+and the compiler's own.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _digest_of_compiler() -> str:
 def _record(name: str, dotted: str) -> dict[str, Any]:
     run = compiled(Target(dotted), until="analysis")
     cells = run.report["cells"]
-    first = next(iter(cells.values()), {"components": []})
+    first: dict[str, Any] = next(iter(cells.values()), {"components": []})
     doc = " ".join(run.program.doc.split()) or next((" ".join(b.doc.split()) for b in run.bodies if b.doc), "")
     return {
         "name": name,

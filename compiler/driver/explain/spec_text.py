@@ -1,14 +1,14 @@
 """The checked spec as text: `seqc explain SPEC --stage spec`.
 
-In the language as far as it goes: every name with its axes, type, range and start, the parameters that layers own after the line that
-owns them, layers taken apart into contractions.
+In the language as far as it goes: every name with its axes, type, range and start, the parameters that layers own after the
+line that owns them, layers taken apart into contractions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seqc.compiler.driver.words import range_text, size_text, topology_text
+from seqc.compiler.driver.words import range_text, topology_text
 from seqc.compiler.graph.printer import show
 from seqc.compiler.ir.spec import Body, Index, Program, Value
 
@@ -32,7 +32,7 @@ def _body(body: Body) -> Iterator[str]:
     for i in body.indices:
         yield f"    index {_index(i)}"
     for level in body.levels:
-        yield f"    # {level.kind} {level.id} in {size_text(level.low) or show(level.low)}..{size_text(level.high) or show(level.high)}"
+        yield f"    # {level.kind} {level.id} in {show(level.low)}..{show(level.high)}"
     for v in body.values:
         yield f"    {_value(v)}"
     for out in body.outs:
@@ -62,6 +62,6 @@ def _value(v: Value) -> str:
     notes += ["hidden"] if v.kind == "hidden" else []
     home = f" over {v.home}" if v.home else ""
     return (
-        f"{kind}{v.name}{axes}{of}{f' in {bounds}' if bounds else ''}{home}{' once' if v.once else ''}{' fixed' if v.fixed else ''}"
-        f"{start}{value}" + (f"    # {', '.join(notes)}" if notes else "")
+        f"{kind}{v.name}{axes}{of}{f' in {bounds}' if bounds else ''}{home}{' once' if v.once else ''}"
+        f"{' fixed' if v.fixed else ''}{start}{value}" + (f"    # {', '.join(notes)}" if notes else "")
     )

@@ -4,8 +4,8 @@ In:   a checked program, the modules made from it, the report of the analysis.  
 Keeps: nothing is written; seeds are fixed, so a second run says the same.           Refuses: nothing; what cannot be run is
 reported as skipped, with the reason.
 
-The reference in float64 is the measure. It is itself held to finite differences and, as every other executor, to itself: step by
-step, in pieces, packed, reset, padded.
+The reference in float64 is the measure. It is itself held to finite differences and, as every other executor, to itself: step
+by step, in pieces, packed, reset, padded.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def verified(
     sizes: Mapping[str, int] | None = None,
     tick: Callable[[str], None] = lambda what: None,
 ) -> Iterator[Check]:
-    """Checks one body. `cell` is the analysis report's entry for it; `backends` limits who is asked (default: all there are)."""
+    """Checks one body. `cell` is the analysis report's entry for it; `backends` limits who is asked (default: all)."""
     if any(h.default is None for h in body.holes):
         hole = next(h.name for h in body.holes if h.default is None)
         yield Check(body.name, "-", "-", "-", "all", "skipped", note=f"the hole `{hole}` has no default")
