@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from seqc.compiler.cli.main import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parents[2]
