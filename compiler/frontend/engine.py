@@ -16,6 +16,7 @@ from lark.common import LexerConf
 from lark.lexer import Lexer
 from lark.parsers.lalr_analysis import Shift
 from lark.parsers.lalr_parser_state import ParserState
+
 from seqc.compiler.frontend.build import Builder
 from seqc.compiler.frontend.tokens import SOFT_KEYWORDS, Tok
 from seqc.compiler.ir import syntax

@@ -13,6 +13,7 @@ from typing import Final
 
 from seqc.compiler.diagnostics.diagnostic import Sink
 from seqc.compiler.diagnostics.source import Source
+from seqc.compiler.frontend.hygiene import clean
 from seqc.compiler.frontend.layout import lay_out
 from seqc.compiler.frontend.spacing import spaces
 from seqc.compiler.frontend.tokens import Tok
@@ -38,7 +39,8 @@ class _Row:
 
 
 def format_file(source: Source, file: syntax.File) -> str:
-    """The canonical text of `source`, whose tree is `file`."""
+    """The canonical text of `source`, whose tree is `file`; its line ends are `\\n`."""
+    source = clean(source.text, source.path, Sink()) or source
     rows = _comment_rows(_code_rows(source), source, file)
     _align(rows)
     out: list[str] = []

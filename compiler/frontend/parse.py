@@ -90,13 +90,17 @@ class _Parser:
 
     def run(self) -> syntax.File | None:
         """The tree; None after any error."""
+        ended = False
         while True:
             token = self.tokens[self.at]
             states = self.engine.states()
             if token.type == "$END":
                 tree = self.engine.finish(token)
-                if tree is not None or not self.missing_edition(token):
+                if tree is not None:
                     return tree if self.last_error < 0 else None
+                if not self.missing_edition(token) and (ended or not self.recover(states)):
+                    return None
+                ended = True
                 continue
             if self.engine.feed(token):
                 self.at += 1

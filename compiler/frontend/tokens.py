@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from lark import Token
+
 from seqc.compiler.diagnostics.span import Span
 
 KEYWORDS: Final = frozenset(
