@@ -34,12 +34,15 @@ def ticks(low: float, high: float, most: int = 7) -> list[float]:
 
 
 def smoothed(values: Sequence[float], share: float = 0.02) -> list[float]:
-    """A running mean that starts with the first value; its memory is `share` of the run."""
-    keep = 1.0 - 1.0 / max(1.0, len(values) * share)
-    out, mean, weight = [], 0.0, 0.0
-    for value in values:
-        mean, weight = keep * mean + (1 - keep) * value, keep * weight + (1 - keep)
-        out.append(mean / weight)
+    """A running mean; its memory is `share` of the run, at the start a tenth of what there was so far.
+
+    >>> smoothed([4.0, 2.0, 2.0])
+    [4.0, 2.0, 2.0]
+    """
+    out: list[float] = []
+    for number, value in enumerate(values):
+        memory = max(1.0, min(len(values) * share, number / 10))
+        out.append(value if not out else out[-1] + (value - out[-1]) / memory)
     return out
 
 
