@@ -119,6 +119,16 @@ def groups(graph: StepGraph) -> tuple[Group, ...]:
     return tuple(found)
 
 
+def step_order(graph: StepGraph) -> list[str]:
+    """All names, each after those it reads at this step (inside a loop of levels in the order of the text)."""
+    step = nx.DiGraph()
+    step.add_nodes_from(graph.entries)
+    for name, u in uses_of(graph).items():
+        step.add_edges_from((n, name) for n in (*u.same, *u.level) if n in graph.entries)
+    place = {n: i for i, n in enumerate(graph.entries)}
+    return [n for members in _in_order(step) for n in sorted(members, key=place.__getitem__)]
+
+
 def _in_order(step: nx.DiGraph) -> list[list[str]]:
     """Strongly connected sets of same-step values (levels, rounds and cyclic graphs close loops), dependencies first."""
     condensed = nx.condensation(step)

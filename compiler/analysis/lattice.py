@@ -103,8 +103,8 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """How a value depends on the states: `form`, terms (for nonlinear forms the Jacobian's pattern), the rest, and why it is not
-    linear (`curves`) or not differentiable (`kinks`), and where axes are mixed (`mixes`)."""
+    """How a value depends on the states: `form`, terms (of a nonlinear form: the Jacobian's pattern), the rest, why it is not
+    linear (`curves`) or not differentiable (`kinks`), where axes are mixed (`mixes`)."""
 
     form: Form = "free"
     terms: tuple[Term, ...] = ()

@@ -44,7 +44,7 @@ def modes_of(graph: StepGraph, s: Shape) -> dict[ModeName, Mode]:
         return _rest(out, f"a scan with the operator {s.operation} is neither affine nor nonlinear in its state")
     if s.family == "semiring":
         out["associative"] = Mode(True, f"the update is {TABLE[s.operation]}: linear where {s.operation} takes the place of +")
-        return _rest(out, f"the update is a {s.operation}, not a sum: there is no product with a state to chunk or to transform")
+        return _rest(out, f"the update is a {s.operation}, not a sum of products: nothing to chunk, transform or iterate")
     if s.family == "nonlinear":
         return _nonlinear(out, s)
     return _affine(out, graph, s)
@@ -62,7 +62,7 @@ def _nonlinear(out: dict[ModeName, Mode], s: Shape) -> dict[ModeName, Mode]:
         pattern = {"diagonal": "diagonal", "block": "made of small blocks", "dense": "dense"}.get(s.structure or "", "dense")
         out["newton"] = Mode(True, f"the step is differentiable in the state; its Jacobian is {pattern}")
     else:
-        out["newton"] = Mode(False, first(s.kinks, "the step is not differentiable in the state") + ": not differentiable there")
+        out["newton"] = Mode(False, f"not differentiable in the state: {first(s.kinks, words(s.names))}")
     return _rest(out, why)
 
 
@@ -75,7 +75,7 @@ def _affine(out: dict[ModeName, Mode], graph: StepGraph, s: Shape) -> dict[ModeN
     else:
         out["convolution"] = Mode(False, f"{s.varying} changes from step to step")
     if s.structure == "diagonal+low-rank":
-        out["chunked"] = Mode(True, "a diagonal plus a fixed number of rank-one terms: products of steps have a compact form (WY)")
+        out["chunked"] = Mode(True, "diagonal plus a fixed number of rank-one terms: products of steps stay compact (WY)")
         out["quadratic"] = Mode(False, "the rank-one terms of the coefficient couple all earlier steps: no matrix of weights")
     elif s.structure in ("identity", "scalar", "diagonal") and s.outer:
         left, right = s.outer[0]

@@ -10,11 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from seqc.compiler.analysis.algebra import Interpreter, text_of
+from seqc.compiler.analysis.algebra import text_of
+from seqc.compiler.analysis.interpreter import Interpreter
 from seqc.compiler.analysis.lattice import SEMIRINGS, Element, Source, Term, pairs, several
 from seqc.compiler.ir.expr import Axes, Scan
 from seqc.compiler.ir.graph import StepGraph
 from seqc.compiler.ir.verdict import ORDER, Family, Link, Reason, Structure
+
+NONLINEAR: dict[Structure, Structure] = {
+    "none": "diagonal",
+    "identity": "diagonal",
+    "scalar": "diagonal",
+    "diagonal+low-rank": "dense",
+}
+"""What the pattern of a Jacobian counts as."""
 
 SMALL = 4
 """The largest size of a summed axis that still counts as a block."""
@@ -67,15 +76,11 @@ def shape_of(graph: StepGraph, names: tuple[str, ...]) -> Shape:
         links.append(_link(graph, n, source, terms, elements[n], affine=family == "affine"))
     coupled = sum(_lags_of(graph, n, s) for n, s in {(s.name, s) for s in sources})
     several_lags = len(sources) > 1 or coupled > 1
-    structure: Structure | None = worst(k.structure for k in links)
+    structure: Structure = worst(k.structure for k in links)
     if several_lags and structure in ("identity", "scalar", "diagonal"):
         structure = "block"
     if family == "nonlinear":
-        structure = {"none": "diagonal", "identity": "diagonal", "scalar": "diagonal", "diagonal+low-rank": "dense"}.get(
-            structure, structure
-        )  # type: ignore[assignment]
-    if family in ("semiring", "operator", "none", "opaque"):
-        structure = None
+        structure = NONLINEAR.get(structure, structure)
     kinks = several(*(x.kinks for x in elements.values()))
     coefficient: Axes = ()
     if family == "affine" and structure not in ("identity", "dense"):
@@ -87,7 +92,7 @@ def shape_of(graph: StepGraph, names: tuple[str, ...]) -> Shape:
     return Shape(
         names=names,
         family=family,
-        structure=structure,
+        structure=structure if family in ("affine", "nonlinear") else None,
         coefficient_axes=coefficient,
         coupled=max(coupled, 1) if family == "operator" else coupled,
         time_invariant=invariant,

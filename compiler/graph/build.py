@@ -1,6 +1,6 @@
 """The step graph of a body.
 
-In:   a checked program, the key of a body, the optional inputs that are given, sizes of dims, holes and consts the caller binds.
+In:   a checked program, the key of a body, the optional inputs that are given, sizes, holes and consts the caller binds.
 Out:  a verified `StepGraph` (ir/graph.py).
 Order of passes: inline (calls on the chain and of blocks), fold (numbers, exact zeros and ones, decided conditions, values that
 are numbers), grad (symbolic where it can be), fold again, prune (parameters and hidden values nothing reads any more).

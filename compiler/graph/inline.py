@@ -237,7 +237,7 @@ class Inliner:
             case Length() if is_dim(new.of):
                 new = DimSize(new.of, type="int", span=e.span)
             case Draw() | Dropout() if frame.prefix:
-                new = cast(Expr, replace(new, key=f"{frame.prefix}.{new.key}"))
+                new = replace(new, key=f"{frame.prefix}.{new.key}")
         return self.table.intern(self._with_mapped(frame, new))
 
     def _with_mapped(self, frame: Frame, e: Expr) -> Expr:
@@ -245,7 +245,7 @@ class Inliner:
             return e
         below = {a for c in children(e) for a in c.axes}
         extra = tuple(a for a in frame.mapped if a in below and a not in e.axes)
-        return cast(Expr, replace(e, axes=extra + e.axes)) if extra else e
+        return replace(e, axes=extra + e.axes) if extra else e
 
     def _read(self, frame: Frame, e: Read) -> Expr:
         new = cast(Read, relabel(e, frame.axes))

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from seqc.compiler.graph.sizes import HUGE, decide
 from seqc.compiler.graph.table import Table, number_of
-from seqc.compiler.ir.expr import Apply, Contract, DimSize, Expand, Expr, Length, Literal_, Reduce, Rename
+from seqc.compiler.ir.expr import Apply, Axes, Contract, Expand, Expr, Literal_, Reduce, Rename
 
 Number = int | float | bool
 
@@ -72,7 +72,7 @@ class Simplifier:
 
     def apply(self, fn: str, *args: Expr, like: Expr | None = None) -> Expr:
         """`fn` of canonical nodes, simplified; axes are the union, types the widest (bool for comparisons)."""
-        axes: list[str] = list(max((a.axes for a in args), key=len, default=()))
+        axes: list[str] = list(_widest(args))
         for a in args:
             axes.extend(x for x in a.axes if x not in axes)
         kind = "bool" if fn in COMPARE or fn in ("and", "or", "not") else "real"
@@ -100,10 +100,6 @@ class Simplifier:
 
     def _rule(self, e: Expr) -> Expr | None:
         match e:
-            case DimSize() if e.dim in self.sizes:
-                return self.literal(self.sizes[e.dim], e)
-            case Length() if e.of in self.sizes:
-                return self.literal(self.sizes[e.of], e)
             case Expand(arg=Expand() as inner):
                 return self(replace(e, arg=inner.arg)) if set(inner.arg.axes) <= set(e.axes) else None
             case Expand() if set(e.axes) <= set(e.arg.axes):
@@ -250,9 +246,16 @@ def replace_pairs(e: Rename, pairs: tuple[tuple[str, str], ...], table: Table) -
     return table.intern(replace(e, pairs=pairs)) if pairs != e.pairs else None
 
 
+def _widest(args: tuple[Expr, ...]) -> Axes:
+    widest: Axes = ()
+    for a in args:
+        widest = a.axes if len(a.axes) > len(widest) else widest
+    return widest
+
+
 def _nested(args: tuple[Expr, ...]) -> bool:
     """Whether one operand has the axes of all others."""
-    biggest = set(max((a.axes for a in args), key=len, default=()))
+    biggest = set(_widest(args))
     return all(set(a.axes) <= biggest for a in args)
 
 

@@ -89,6 +89,11 @@ def known_sizes(dims: Mapping[str, Expr | None], bound: Mapping[str, int]) -> di
     return sizes
 
 
+def _base(dim: str, definition: Expr) -> bool:
+    """A dim that stays a name: declared in the body itself with a plain number as default."""
+    return isinstance(definition, Literal_) and not any(c in dim for c in ".'~")
+
+
 def polynomial(e: Expr, dims: Mapping[str, Expr | None]) -> Poly | None:
     """The expression as a polynomial of *base* dims: those open or with a plain number as default.
 
@@ -147,11 +152,11 @@ def polynomial(e: Expr, dims: Mapping[str, Expr | None]) -> Poly | None:
             seen.add(dim)
             stack.append((dim, True))
             definition = dims.get(dim)
-            if definition is not None and not isinstance(definition, Literal_):
+            if definition is not None and not _base(dim, definition):
                 stack.extend((n.dim, False) for n in postorder([definition]) if isinstance(n, DimSize))
     for dim in order:
         definition = dims.get(dim)
-        if definition is not None and not isinstance(definition, Literal_):
+        if definition is not None and not _base(dim, definition):
             for node in postorder([definition]):
                 memo[id(node)] = of_node(node)
             value = memo[id(definition)]

@@ -110,6 +110,18 @@ class Poly:
             out = out + Poly(((tuple(left), c),) if c else ())
         return out
 
+    def compose(self, inner: Mapping[str, Poly]) -> Poly:
+        """With polynomials in place of names. Raises ValueError where one with several terms stands under a fraction stroke."""
+        out = Poly()
+        for m, c in self.terms:
+            part = Poly.of(c)
+            for name, power in m:
+                factor = inner.get(name, Poly.of(name))
+                for _ in range(abs(power)):
+                    part = part * factor if power > 0 else part / factor
+            out = out + part
+        return out
+
     def __str__(self) -> str:
         if not self.terms:
             return "0"
