@@ -54,11 +54,11 @@ def promoted(c: Context, operands: Sequence[Expr], what: str) -> x.Type:
         if e.type == "bool":
             raise c.fail(
                 "SEQ0405",
-                f"{what} of a bool",
+                f"a bool cannot stand in {what}",
                 e.span,
                 label="this is true or false, not a number",
-                help="where(condition, 1, 0)",
+                help=c.paste(e.span, f"where({c.text_of(e.span)}, 1, 0)"),
             )
         if e.type == "text":
-            raise c.fail("SEQ0406", f"{what} of a text", e.span, label="this is a text")
+            raise c.fail("SEQ0406", f"a text cannot stand in {what}", e.span, label="this is a text")
     return "complex" if "complex" in kinds else "real" if "real" in kinds else "int"

@@ -3,20 +3,22 @@
 In:   a `syntax.Body` and what its file defines.
 Out:  `spec.Body`, or None where anything was an error (all findings of the body are reported).
 Refuses: SEQ0216–0218 (declarations), SEQ0401 (a value does not fit its shape), SEQ0409/0410 (nor its type), SEQ0306 (what a
-         start may read), SEQ0307 (indices), and what the parts refuse. Cycles, ranges and lints are rules of their own, run
+         start may read), SEQ0307 (indices), SEQ0433/0434 (a dim that is no size), and what the parts refuse. Cycles, ranges and lints are rules of their own, run
          afterwards.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from seqc.compiler.check import calls, expressions, relations
 from seqc.compiler.check.align import shape
 from seqc.compiler.check.context import Context, Definitions, Untypable, literal
-from seqc.compiler.check.names import Declared, collect
+from seqc.compiler.check.names import Declared, collect, with_start
 from seqc.compiler.check.schedule import settings
+from seqc.compiler.check.sizes import NoSize, NotWhole, evaluate
 from seqc.compiler.check.words import FLOATS, FUNCTIONS, TYPES
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.diagnostics.span import Span
@@ -46,9 +48,10 @@ class BodyChecker:
         fn_scope: Callable[[str], Definitions],
         make_special: Callable[[str, Mapping[str, str], Definitions], str],
         special: Callable[[str], Mapping[str, str]],
+        paste: Callable[[Span, str], str],
     ) -> None:
-        self.key, self.body, self.sink, self.text_of = key, body, sink, text_of
-        self.names = collect(body, sink)
+        self.key, self.body, self.sink, self.text_of, self.paste = key, body, sink, text_of, paste
+        self.names = collect(body, sink, paste, text_of)
         self.context = Context(
             body,
             self.names,
@@ -64,11 +67,15 @@ class BodyChecker:
             default_of_hole=self.hole_default,
             make_special=make_special,
             special=special,
+            paste=paste,
+            text_of=text_of,
         )
         self.done: dict[str, Expr | None] = {}
         self.pending: list[str] = []
         self.indices: dict[str, spec.Index | None] = {}
         self.index_pending: set[str] = set()
+        self.sizes: dict[str, int] = {}
+        """Dims whose values are known from the defaults."""
 
     # ---- the whole ----------------------------------------------------------------------------------------------------
 
@@ -198,60 +205,52 @@ class BodyChecker:
         return spec.Dim(name, value, self.doc_of(line.name.span), line.name.span)
 
     def dim_arithmetic(self, name: str, value: Expr, line: s.Dim) -> None:
-        """Exact arithmetic of dims and literals, no cycles, whole where that can be seen."""
+        """Exact arithmetic of dims and literals, no cycles; whole and a size as far as the defaults tell."""
         order = list(self.names.dims)
         for n in x.walk(value):
-            if not isinstance(n, x.Literal_ | x.DimSize) and not (isinstance(n, x.Apply) and n.fn in DIM_FUNCTIONS):
+            legal = isinstance(n, x.DimSize) or isinstance(n, x.Apply) and n.fn in DIM_FUNCTIONS
+            if not legal and not (isinstance(n, x.Literal_) and n.type in ("int", "real") and n.value != math.inf):
                 self.sink.report(
                     "SEQ0217",
-                    f"the dim `{name}` may be made of dims, numbers, + - * / ^, ceil, floor, roundup, min and max only",
+                    f"the dim `{name}` is made of something else than sizes",
                     n.span,
+                    label="dims, numbers, + - * / ^, ceil, floor, roundup, min and max",
+                    help=f"dim {name}",
                 )
                 return
             if isinstance(n, x.DimSize) and order.index(n.dim) >= order.index(name):
                 self.sink.report(
                     "SEQ0218",
-                    f"the dim `{name}` reads `{n.dim}`, which is declared after it",
+                    f"the dim `{name}` needs itself"
+                    if n.dim == name
+                    else f"the dim `{name}` reads `{n.dim}`, which is declared after it",
                     n.span,
-                    help=f"declare {n.dim} first",
+                    help=f"dim {name}"
+                    if n.dim == name
+                    else f"dim {n.dim}, {name} = {self.text_of(line.value.span) if line.value else ''}",
                 )
                 return
-        from seqc.compiler.check.sizes import NotWhole, evaluate
-
+        used = [n.dim for n in x.walk(value) if isinstance(n, x.DimSize)]
+        given = ", ".join(f"{n} = {self.sizes[n]}" for n in dict.fromkeys(used) if n in self.sizes)
         try:
-            evaluate(value, {})
+            size = evaluate(value, self.sizes)
         except NotWhole as wrong:
+            written = self.text_of(line.value.span) if line.value is not None else "…"
             self.sink.report(
                 "SEQ0433",
-                f"the dim `{name}` comes out as {wrong.value}, not as a whole number",
+                f"the dim `{name}` comes out as {wrong.value}{f' ({given})' if given else ''}, not as a whole number",
                 line.name.span,
-                help=f"{name} = floor(…), or ceil(…)",
+                label=f"{written} is {wrong.value}",
+                help=self.paste(line.value.span, f"floor({written})") if line.value is not None else "",
             )
-        except KeyError:
-            self.try_defaults(name, value, line)
-
-    def try_defaults(self, name: str, value: Expr, line: s.Dim) -> None:
-        """The dims' defaults together may show that one does not come out whole."""
-        from seqc.compiler.check.sizes import NotWhole, evaluate
-
-        known: dict[str, int] = {}
-        for n, d in self.names.dims.items():
-            if n == name:
-                break
-            if isinstance(d.value, s.Number) and isinstance(d.value.value, int):
-                known[n] = d.value.value
-        try:
-            evaluate(value, known)
-        except NotWhole as wrong:
-            used = ", ".join(f"{n.dim} = {known[n.dim]}" for n in x.walk(value) if isinstance(n, x.DimSize))
+        except NoSize as wrong:
             self.sink.report(
-                "SEQ0433",
-                f"the dim `{name}` comes out as {wrong.value} ({used}), not as a whole number",
-                line.name.span,
-                help=f"{name} = floor(…), or other sizes",
+                "SEQ0434", f"the dim `{name}` {wrong}{f' ({given})' if given else ''}", line.name.span, help=f"dim {name}"
             )
         except KeyError:
             return
+        else:
+            self.sizes[name] = size
 
     def level(self, ident: str) -> spec.Level:
         """One stack or rounds."""
@@ -333,32 +332,44 @@ class BodyChecker:
     def check_shapes(self) -> None:
         """Declared axes exist, and none is what the body runs along."""
         c = self.context
+        told: set[str] = set()
         for v in self.names.values.values():
             for a in v.line.shape.axes if v.line.shape else ():
+                v.shapeless |= a.text in c.running or not c.is_axis(a.text)
                 if a.text in c.running:
                     self.sink.report(
                         "SEQ0216",
                         f"`{a}` is what {self.body.name} runs along and stands in no shape",
                         a.span,
                         label="every value is that of one step",
-                        help=shape([w.text for w in v.line.shape.axes if w.text != a.text]) if v.line.shape else "",
+                        help=self.paste(
+                            v.line.shape.span, shape([w.text for w in v.line.shape.axes if w.text not in c.running])
+                        )
+                        if v.line.shape
+                        else "",
                     )
-                elif not c.is_axis(a.text):
+                elif not c.is_axis(a.text) and a.text not in told:
+                    told.add(a.text)
                     near = nearest(a.text, [*self.names.dims, *self.names.indices])
                     self.sink.report(
                         "SEQ0219",
                         f"the axis `{a}` is not declared",
                         a.span,
                         label=f"did you mean `{near}`?" if near else "",
-                        help=near or (f"dim {a}" if is_dim(a.text) else f"index {a}"),
+                        help=self.paste(a.span, near) if near else f"dim {a}" if is_dim(a.text) else f"index {a}",
                     )
             axes = [a.text for a in v.line.shape.axes] if v.line.shape else []
-            if len(set(axes)) != len(axes):
+            twice = next((w for i, w in enumerate(v.line.shape.axes) if w.text in axes[:i]), None) if v.line.shape else None
+            if twice is not None:
+                v.shapeless = True
                 self.sink.report(
                     "SEQ0412",
-                    f"`{v.name}` has an axis twice: {shape(axes)}",
-                    v.span,
-                    help="index j of N is a twin of the dim N",
+                    f"`{v.name}` has the axis `{twice}` twice",
+                    twice.span,
+                    label="which of the two would `over` mean?",
+                    help=f"index j of {twice}\n{self.paste(twice.span, 'j')}"
+                    if is_dim(twice.text)
+                    else self.paste(twice.span, f"{twice}2"),
                 )
 
     def type_value(self, name: str) -> Expr | None:
@@ -393,9 +404,16 @@ class BodyChecker:
         kind = self.declared_type(v)
         value = v.value
         with self.at(v.name, v.level, "equation", "complex" if kind == "complex" else "real", default=v.kind == "input") as c:
+            if v.shapeless:
+                raise Untypable()
             if isinstance(value, s.Name) and value.id == "none":
                 if v.kind != "input":
-                    raise c.fail("SEQ0224", "only an input can be left out with `= none`", value.span)
+                    raise c.fail(
+                        "SEQ0224",
+                        "only an input can be left out with `= none`",
+                        value.span,
+                        help=f"in {self.text_of(v.line.span).removeprefix(v.kind).strip()}",
+                    )
                 return x.NotGiven(axes=want or (), type=kind, span=value.span)
             e = expressions.typed(c, value, want)
             if want is None:
@@ -427,19 +445,29 @@ class BodyChecker:
         }
         if e.type not in fits[kind]:
             if kind == "int" and e.type == "real":
-                raise c.fail("SEQ0410", f"`{v.name}` is whole, its equation is not", e.span, notes=(declared,), help="floor(…)")
+                raise c.fail(
+                    "SEQ0410",
+                    f"`{v.name}` is declared `of int`, its equation is not whole",
+                    e.span,
+                    notes=(declared,),
+                    help=c.paste(e.span, f"floor({c.text_of(e.span)})"),
+                )
+            text = c.text_of(e.span)
             helps = {
-                ("real", "complex"): "re(…), im(…) or abs(…)",
-                ("real", "bool"): "where(…, 1, 0)",
-                ("bool", "int"): "… != 0",
-                ("bool", "real"): "… > 0",
+                ("real", "complex"): f"re({text})",
+                ("real", "bool"): f"where({text}, 1, 0)",
+                ("int", "bool"): f"where({text}, 1, 0)",
+                ("bool", "int"): f"({text}) != 0",
+                ("bool", "real"): f"({text}) > 0",
             }
             raise c.fail(
                 "SEQ0409",
-                f"`{v.name}` is of {kind}, its equation is of {e.type}",
+                f"`{v.name}` is declared {kind}, its equation is {e.type}",
                 e.span,
                 notes=(declared,),
-                help=helps.get((kind, e.type), f"{v.name} : {shape(want)} of {e.type}"),
+                help=c.paste(e.span, helps[kind, e.type])
+                if (kind, e.type) in helps
+                else f"{v.name} : {shape(want)} of {e.type} = {text}",
             )
         if set(e.axes) != set(want):
             return x.Expand(e, axes=want, type=e.type, span=e.span)
@@ -468,16 +496,29 @@ class BodyChecker:
                 "SEQ0308",
                 f"the parameter `{v.name}` has no start",
                 v.span,
-                help=f"param {v.name} : {shape(axes or ())} init normal(0, 0.02)",
+                help=with_start(self.text_of(line.span), "normal(0, 0.02)"),
             )
         if line.home is not None and line.home.text not in ("edge", "call"):
             self.sink.report(
-                "SEQ0215", f"a value lives over `edge` or over `call`, not over `{line.home}`", line.home.span, help="over call"
+                "SEQ0215",
+                f"a value lives over `edge` or over `call`, not over `{line.home}`",
+                line.home.span,
+                help=self.paste(line.home.span, nearest(line.home.text, ["edge", "call"]) or "call"),
             )
         if line.once and v.kind not in ("input",):
-            self.sink.report("SEQ0215", "only an input is `once`", v.span)
+            self.sink.report(
+                "SEQ0215",
+                f"`{v.name}` is no input: only an input is `once`",
+                v.span,
+                help=_less(self.text_of(line.span), "once"),
+            )
         if line.fixed and v.kind != "param":
-            self.sink.report("SEQ0215", "only a parameter is `fixed`", v.span)
+            self.sink.report(
+                "SEQ0215",
+                f"`{v.name}` is no parameter: only a parameter is `fixed`",
+                v.span,
+                help=_less(self.text_of(line.span), "fixed"),
+            )
         width = line.type.text if line.type is not None and line.type.text in FLOATS else ""
         home = line.home.text if line.home is not None else ""
         return spec.Value(
@@ -585,7 +626,10 @@ class BodyChecker:
                 f"the start of `{v.name}` reads `{r.name}`, which changes from step to step",
                 r.span,
                 notes=(Note("declared here", u.span),),
-                help=f"in {r.name} : … once, or a start made of parameters and dims",
+                label="the start is made once, before the first step",
+                help=f"{self.text_of(u.line.span)} once"
+                if u.kind == "input" and u.value is None and not u.line.init
+                else with_start(self.text_of(v.line.span).partition(" init ")[0], "0"),
             )
 
     def static_value(self, u: Declared, seen: set[str]) -> bool:
@@ -611,7 +655,7 @@ class BodyChecker:
                     f"there is no claim `{r.claim.id}`",
                     r.claim.span,
                     label="causal, conservative, or a comparison",
-                    help="require causal",
+                    help=f"require {nearest(r.claim.id, ['causal', 'conservative']) or 'causal'}",
                 )
                 return None
             return spec.Requirement(r.claim.id, None, r.span)
@@ -627,6 +671,11 @@ class BodyChecker:
             if isinstance(line, s.Dims) and line.span.line <= span.line <= line.span.end_line and len(line.dims) == 1:
                 return line.doc
         return ""
+
+
+def _less(text: str, word: str) -> str:
+    """A line without one of its words."""
+    return " ".join(w for w in text.split(" ") if w != word)
 
 
 DIM_FUNCTIONS = frozenset("add sub mul div pow neg floor ceil roundup min max".split())

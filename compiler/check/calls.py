@@ -55,7 +55,7 @@ def resolve(c: Context, word: s.Expr) -> Callee:
         f"there is no cell, block, model or function `{word.id}` to put into a hole",
         span,
         label=f"did you mean `{near}`?" if near else "",
-        help=near or f"from … import {word.id}",
+        help=c.paste(span, near) if near else f"from … import {word.id}",
     )
 
 
@@ -233,7 +233,7 @@ def sort_keywords(c: Context, e: s.Call, callee: spec.Body) -> _Bindings:
                 k.name_span,
                 label=f"did you mean `{near}`?" if near else "",
                 notes=(Note(f"{callee.name} is defined here", callee.span),),
-                help=near or "dims, holes, inputs, starts, consts and parameters can be bound",
+                help=c.paste(k.name_span, near) if near else "",
             )
     return out
 
@@ -272,7 +272,10 @@ def body(c: Context, e: s.Call, key: str, want: Axes | None, callee_ref: Callee 
     ]
     if unfilled:
         raise c.fail(
-            "SEQ0233", f"the hole `{unfilled[0].name}` of {callee.name} is not filled", e.span, help=f"{unfilled[0].name} = …"
+            "SEQ0233",
+            f"the hole `{unfilled[0].name}` of {callee.name} is not filled",
+            e.span,
+            help=c.added(e.span, f"{unfilled[0].name} = …"),
         )
     return _Match(c, e, callee, ref, bound, want).run()
 
@@ -364,7 +367,7 @@ class _Match:
                     raise c.fail("SEQ0432", f"the dim `{name}` is bound to no whole number", k.span)
                 self.sizes[name] = size
             else:
-                raise c.fail("SEQ0431", f"the index `{name}` is bound to no axis", k.span, help=f"{name} = t")
+                raise c.fail("SEQ0431", f"the index `{name}` is bound to no axis", k.span, help=c.paste(k.value.span, "t"))
 
     def run_along(self, given: Mapping[str, Expr]) -> tuple[tuple[tuple[str, str, bool], ...], bool]:
         """Along which of the caller's axes the callee runs; or that it runs beside the caller."""
@@ -409,7 +412,9 @@ class _Match:
             reverse = isinstance(i, s.Call) and i.function == "reverse" and len(i.arguments) == 1
             word = c.axis_word(i.arguments[0] if isinstance(i, s.Call) and reverse else i)
             if word is None or not c.is_axis(word):
-                raise c.fail("SEQ0431", "`along =` takes an axis, or reverse(axis)", i.span, help="along = reverse(t)")
+                raise c.fail(
+                    "SEQ0431", "`along =` takes an axis, or reverse(axis)", i.span, help=c.paste(k.value.span, "reverse(t)")
+                )
             out.append((word, reverse))
         return out
 
@@ -434,7 +439,7 @@ class _Match:
             f"{self.callee.name} runs along `{axis}`, and it is not clear which axis here that is",
             self.e.span,
             label=f"the arguments have {shape(have)}",
-            help="along = t",
+            help=c.added(self.e.span, f"along = {next((a for a in have if not is_dim(a)), 't')}"),
         )
 
     def arguments(
@@ -466,7 +471,7 @@ class _Match:
                     f"`{name} : {shape(v.axes or ())}` of {self.callee.name}",
                     value.span,
                     notes=(Note("the input", v.span),),
-                    help=f"say it: {next(i for i in axes if is_dim(i) and i not in pairs)} = {stray[0]}",
+                    help=self.c.added(self.e.span, f"{next(i for i in axes if is_dim(i) and i not in pairs)} = {stray[0]}"),
                 )
             self.mapped += [a for a in mapped if a not in self.mapped]
             out.append(Argument(name, value, tuple((b, a) for a, b in pairs.items() if a != b)))
@@ -499,7 +504,7 @@ class _Match:
                     f"{self.callee.name} needs its input `{v.name}`",
                     self.e.span,
                     notes=(Note("declared here", v.span),),
-                    help=f"{v.name} = …",
+                    help=self.c.added(self.e.span, f"{v.name} = …"),
                 )
 
     def outs(self, along: tuple[tuple[str, str, bool], ...], inline: bool) -> list[tuple[str, Axes, x.Type]]:

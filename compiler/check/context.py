@@ -74,6 +74,8 @@ class Context:
     type_value: Callable[[str], Expr | None] = lambda name: None
     layers_seen: dict[tuple[str, str], Span] = field(default_factory=dict)
     spent: int = 0
+    told: set[tuple[str, str]] = field(default_factory=set)
+    """Codes with names that were reported once and need no repetition."""
     layer_type: x.Type = "real"
     """Type of weights and draws where we are: complex inside an equation of a complex value, but not inside `complex(…)`."""
     input_default: bool = False
@@ -81,6 +83,9 @@ class Context:
     default_of_hole: Callable[[str], x.Callee | None] = lambda name: None
     make_special: Callable[[str, Mapping[str, str], Definitions], str] = lambda key, holes, definitions: key
     special: Callable[[str], Mapping[str, str]] = lambda key: {}
+    paste: Callable[[Span, str], str] = lambda span, new: new
+    """The line of the text with another word in place of a span: help that can be pasted."""
+    text_of: Callable[[Span], str] = lambda span: ""
 
     # ---- saying things ------------------------------------------------------------------------------------------------
 
@@ -90,6 +95,11 @@ class Context:
         """Reports and gives the exception to raise."""
         self.sink.report(code, message, span, label=label, notes=notes, help=help)
         return Untypable()
+
+    def added(self, call: Span, keyword: str) -> str:
+        """The line with one keyword more in a call."""
+        text = self.text_of(call)
+        return self.paste(call, f"{text[:-1]}{'' if text.endswith('(') or text.endswith('()') else ', '}{keyword})")
 
     # ---- axes ---------------------------------------------------------------------------------------------------------
 
@@ -207,6 +217,8 @@ class Context:
         v = self.names.values[name]
         axes = self.declared_axes(v)
         if axes is not None:
+            if v.shapeless:
+                raise Untypable()
             return axes, TYPES.get(v.line.type.text, "real") if v.line.type is not None else "real"
         e = self.type_value(name)
         if e is None:
@@ -269,6 +281,9 @@ class Context:
         for n, (line, _) in self.names.indices.items():
             if line.of is not None and line.of.text in out:
                 out[n] = out[line.of.text]
+        for n, dim in self.names.dims.items():
+            if isinstance(dim.value, s.Number) and dim.value.value == 0:
+                out[n] = (0, float("inf"))
         return Ranges(out)
 
     def position_bounds(self, index: Expr, axis: str) -> tuple[float, float]:

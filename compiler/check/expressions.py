@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from seqc.compiler.check import align, calls, functions, reads
-from seqc.compiler.check.context import Context, literal
+from seqc.compiler.check.context import Context, Untypable, literal
 from seqc.compiler.diagnostics.suggest import nearest
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import syntax as s
@@ -142,24 +142,30 @@ def name(c: Context, e: s.Name) -> Expr:
     if (number := reads.number(c, e.id, e.span)) is not None:
         return number
     if e.id in n.holes or e.id in c.definitions.names():
-        raise c.fail("SEQ0222", f"`{e.id}` is a body or a function, not a value", e.span, help=f"{e.id}(…)")
+        raise c.fail("SEQ0222", f"`{e.id}` is a body or a function, not a value", e.span, help=c.paste(e.span, f"{e.id}(…)"))
     raise unknown(c, e)
 
 
 def unknown(c: Context, e: s.Name) -> Exception:
     """SEQ0220 with the nearest name; `h_prev` and the like are told how the past is written."""
     near = nearest(e.id, [*c.names.everything(), *c.env])
-    help_ = near or f"declare it: in {e.id} : [D], param {e.id} : [D] init 0, or {e.id} : [D] = …"
+    if near is None:
+        if ("SEQ0220", e.id) in c.told:
+            return Untypable()
+        c.told.add(("SEQ0220", e.id))
+    help_ = c.paste(e.span, near) if near else f"{e.id} : [D] = …"
+    label = f"did you mean `{near}`?" if near else "no value, dim or index has this name"
     for tail in ("_prev", "_old", "_last", "prev", "_tm1", "_t"):
         stem = e.id.removesuffix(tail)
         if stem != e.id and stem in c.names.values:
-            help_ = f"{stem}[{c.chain or 't'}-1]"
+            help_ = c.paste(e.span, f"{stem}[{c.chain or 't'}-1]")
+            label = "the value of the step before is read with a lag"
             break
     return c.fail(
         "SEQ0220",
         f"`{e.id}` is not defined in {c.body.name}",
         e.span,
-        label=f"did you mean `{near}`?" if near else "no value, dim or index has this name",
+        label=label,
         help=help_,
     )
 

@@ -46,7 +46,8 @@ def keywords(c: Context, e: s.Call) -> dict[str, s.Keyword]:
                 f"`{e.function}` takes no `{k.name} =`",
                 k.name_span,
                 label=f"did you mean `{near}`?" if near else "",
-                help=near or (f"it takes {allowed.replace(' ', ', ')}" if allowed else f"{e.function}(…) without it"),
+                notes=() if near or not allowed else (Note(f"it takes {allowed.replace(' ', ', ')}"),),
+                help=c.paste(k.name_span, near) if near else "",
             )
         out[k.name] = k
     return out
@@ -78,7 +79,7 @@ def over(c: Context, e: s.Call, k: s.Keyword | None, operand: Expr) -> Axes:
                 n.span,
                 label="no such axis",
                 notes=(Note(f"this has {shape(operand.axes)}", operand.span),),
-                help=f"over = {near or (operand.axes[-1] if operand.axes else '…')}",
+                help=c.paste(n.span, near or operand.axes[-1]) if operand.axes else "",
             )
         out.append(n.id)
     return tuple(dict.fromkeys(out))
@@ -107,7 +108,7 @@ def builtin(c: Context, e: s.Call, want: Axes | None) -> Expr:
             f"there is no function, layer or body `{f}`",
             e.function_span,
             label=f"did you mean `{near}`?" if near else "",
-            help=f"{near}(…)" if near else f"fn {f}(z) = …, or import it: from … import {f}",
+            help=c.paste(e.function_span, near) if near else f"from … import {f}",
         )
     k = keywords(c, e)
     if f in LAYERS:
@@ -127,7 +128,7 @@ def builtin(c: Context, e: s.Call, want: Axes | None) -> Expr:
             count(c, e, 1, 1)
             arg = expressions.typed(c, e.arguments[0], want)
             if "rate" not in k:
-                raise c.fail("SEQ0228", "`dropout` needs its rate", e.span, help="dropout(z, rate = 0.1)")
+                raise c.fail("SEQ0228", "`dropout` needs its rate", e.span, help=c.added(e.span, "rate = 0.1"))
             rate = expressions.typed(c, k["rate"].value)
             return x.Dropout(arg, rate, c.fresh(), axes=arg.axes, type=arg.type, span=e.span)
         case "dot":
@@ -142,7 +143,7 @@ def builtin(c: Context, e: s.Call, want: Axes | None) -> Expr:
             arg = expressions.typed(c, e.arguments[0])
             axis = names(c, k.get("over"))
             if len(axis) != 1:
-                raise c.fail("SEQ0414", "`onehot` needs the axis it makes", e.span, help="onehot(i, over = N)")
+                raise c.fail("SEQ0414", "`onehot` needs the axis it makes", e.span, help=c.added(e.span, "over = N"))
             known_axis(c, axis[0])
             return x.OneHot(arg, axis[0].id, axes=(*arg.axes, axis[0].id), type="real", span=e.span)
         case "eye":
@@ -192,7 +193,12 @@ def known_axis(c: Context, n: s.Name) -> str:
     """The name, where it is an axis of this body."""
     if not c.is_axis(n.id):
         near = nearest(n.id, [*c.names.dims, *c.names.indices])
-        raise c.fail("SEQ0415", f"there is no axis `{n.id}`", n.span, help=near or f"declare it: dim {n.id}")
+        raise c.fail(
+            "SEQ0415",
+            f"there is no axis `{n.id}`",
+            n.span,
+            help=c.paste(n.span, near) if near else f"{'dim' if n.id[:1].isupper() else 'index'} {n.id}",
+        )
     return n.id
 
 
@@ -247,12 +253,14 @@ def reduce(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
             f"`{e.function}` needs `over`",
             e.span,
             label="which axes does it reduce?",
-            help=f"{e.function}(…, over = {arg.axes[-1] if arg.axes else 'K'})",
+            help=c.added(e.span, f"over = {arg.axes[-1] if arg.axes else 'K'}"),
         )
     gone = over(c, e, k["over"], arg)
     f = e.function
     if f in ("max", "min") and arg.type == "bool":
-        raise c.fail("SEQ0405", f"`{f}` of a bool", arg.span, help="where(condition, 1, 0)")
+        raise c.fail(
+            "SEQ0405", f"a bool cannot stand in `{f}`", arg.span, help=c.paste(arg.span, f"where({c.text_of(arg.span)}, 1, 0)")
+        )
     kind = align.promoted(c, [arg], f"`{f}`")
     kind = "int" if f == "argmax" else "real" if kind == "int" and f in ("mean", "logsumexp") else kind
     return x.Reduce(f, arg, gone, axes=without(arg.axes, gone), type=kind, span=e.span)
@@ -264,7 +272,9 @@ def keeping(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None
     count(c, e, *((2, 2) if f == "topk" else (1, 1)))
     arg = expressions.typed(c, e.arguments[0], want)
     if "over" not in k:
-        raise c.fail("SEQ0414", f"`{f}` needs `over`", e.span, help=f"{f}(…, over = {arg.axes[-1] if arg.axes else 'K'})")
+        raise c.fail(
+            "SEQ0414", f"`{f}` needs `over`", e.span, help=c.added(e.span, f"over = {arg.axes[-1] if arg.axes else 'K'}")
+        )
     along = over(c, e, k["over"], arg)
     if f == "topk":
         n = expressions.typed(c, e.arguments[1])
@@ -327,7 +337,13 @@ def dot(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
     count(c, e, 2, 2)
     a, b = (expressions.typed(c, i) for i in e.arguments)
     if "over" not in k:
-        raise c.fail("SEQ0414", "`dot` needs `over`", e.span, label="which axes are summed?", help="dot(q, k, over = K)")
+        raise c.fail(
+            "SEQ0414",
+            "`dot` needs `over`",
+            e.span,
+            label="which axes are summed?",
+            help=c.added(e.span, f"over = {next((i for i in reversed(a.axes) if i in b.axes), 'K')}"),
+        )
     kind = align.promoted(c, [a, b], "a dot product")
     gone = []
     for n in names(c, k["over"]):
@@ -338,7 +354,7 @@ def dot(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
                 f"`dot` over `{n.id}`, but one operand has {shape(lacking.axes)}",
                 n.span,
                 notes=(Note(f"this has {shape(a.axes)}", a.span), Note(f"this has {shape(b.axes)}", b.span)),
-                help="over = " + next((i for i in a.axes if i in b.axes), "…"),
+                help=c.paste(n.span, next((i for i in reversed(a.axes) if i in b.axes), "…")),
             )
         gone.append(n.id)
     axes = without((*a.axes, *without(b.axes, a.axes)), tuple(gone))
@@ -355,7 +371,9 @@ def gather(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
         if name == "border":
             border = word.value.id if isinstance(word.value, s.Name) else "?"
             if border not in ("wrap", "clamp", "zero"):
-                raise c.fail("SEQ0419", "a border is wrap, clamp or zero", word.span, help="border = zero")
+                raise c.fail(
+                    "SEQ0419", "a border is wrap, clamp or zero", word.value.span, help=c.paste(word.value.span, "zero")
+                )
             continue
         axis = c.axis_word(s.Name(name, span=word.span)) or name
         if axis not in arg.axes:
@@ -382,7 +400,7 @@ def split(c: Context, e: s.Call) -> Expr:
                 "SEQ0420",
                 f"`split` cuts an axis of its operand into two or more; this has {shape(out.axes)}",
                 k.span,
-                help=f"{out.axes[0] if out.axes else 't'} = [m, J]",
+                help=c.paste(k.span, f"{k.name if k.name in out.axes or not out.axes else out.axes[0]} = [m, J]"),
             )
         found = [known_axis(c, p) for p in parts]
         if len(set(found)) != len(found) or set(found) & set(without(out.axes, (k.name,))):
@@ -427,7 +445,9 @@ def concat(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
     args = [expressions.typed(c, a) for a in e.arguments]
     joined = [n.id for n in names(c, k.get("over"))]
     if not joined:
-        raise c.fail("SEQ0414", "`concat` needs `over`: the axes that are joined", e.span, help="concat(a, b, over = [N, M])")
+        raise c.fail(
+            "SEQ0414", "`concat` needs `over`: the axes that are joined", e.span, help=c.added(e.span, "over = [N, M]")
+        )
     each = joined if len(joined) == len(args) else [""] * len(args)
     overs = tuple(o if o in a.axes else next((j for j in joined if j in a.axes), "") for o, a in zip(each, args, strict=True))
     kept: list[str] = []
@@ -506,12 +526,15 @@ def scan(c: Context, e: s.Call) -> Expr:
     if op is None:
         near = nearest(word, list(c.definitions.operators))
         raise c.fail(
-            "SEQ0226", f"there is no operator `{word}`", e.arguments[0].span, help=near or f"operator {word or 'Op'}(…): …"
+            "SEQ0226",
+            f"there is no operator `{word}`",
+            e.arguments[0].span,
+            help=c.paste(e.arguments[0].span, near) if near else f"operator {word or 'Op'}(…): …",
         )
     given = {k.name: expressions.typed(c, k.value) for k in e.keywords}
     for n, _, _ in op.fields:
         if n not in given:
-            raise c.fail("SEQ0227", f"`scan` of {op.name} needs its field `{n}`", e.span, help=f"{n} = …")
+            raise c.fail("SEQ0227", f"`scan` of {op.name} needs its field `{n}`", e.span, help=c.added(e.span, f"{n} = …"))
     for k in e.keywords:
         if k.name not in {n for n, _, _ in op.fields}:
             raise c.fail("SEQ0228", f"{op.name} has no field `{k.name}`", k.span, help=", ".join(n for n, _, _ in op.fields))

@@ -70,7 +70,7 @@ def prefix(c: Context, e: s.Call, k: Mapping[str, s.Keyword], inputs: Sequence[s
                 f"two layers in the equation of `{c.equation}` would both own the parameter `{where}.{i}`",
                 e.span,
                 notes=(Note("the other one", c.layers_seen[where, i]),),
-                help=f"{e.function}(…, name = second)",
+                help=c.added(e.span, "name = second"),
             )
         c.layers_seen[where, i] = e.span
     first = c.first_layer(name)
@@ -185,7 +185,7 @@ def result_dims(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | 
             f"`{e.function}` does not know what shape it has here",
             e.span,
             label="something other than elementwise operations stands between it and the `=`",
-            help=f"{e.function}(…, to = [H, K])",
+            help=c.added(e.span, "to = [H, K]"),
         )
     lost = [a for a in mapped if a not in want]
     if lost:
@@ -234,6 +234,8 @@ def linear(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
     given = k.get("weight")
     where, shared = prefix(c, e, k, inputs)
     kind = c.layer_type
+    if not ({"over", "per", "to", "weight"} & set(k)):
+        mixed_and_kept(c, e, over, out)
     parts: list[Expr] = []
     fans: list[Expr] = []
     for a, o, name in zip(args, over, inputs, strict=True):
@@ -280,6 +282,23 @@ def ordered(want: Axes | None, axes: Axes) -> Axes:
     return (*[a for a in want if a in unique], *[a for a in unique if a not in want])
 
 
+def mixed_and_kept(c: Context, e: s.Call, over: Sequence[Axes], out: Axes) -> None:
+    """SEQ-W03: an axis that stands in operand and result and is mixed with others, where own weights may have been meant."""
+    for mine in over:
+        both = [i for i in mine if i in out]
+        if both and len(mine) > len(both):
+            every = dict.fromkeys(a for o in over for a in o)
+            c.sink.report(
+                "SEQ-W03",
+                f"each `{both[0]}` of the result is made from every `{both[0]}` of the operand {shape(mine)}",
+                e.span,
+                label=f"own weights for each `{both[0]}` would be `per = {both[0]}`",
+                notes=(Note(f"`over = {shape(list(every))}` says that all of it is meant to be mixed"),),
+                help=c.added(e.span, f"per = {both[0]}"),
+            )
+            return
+
+
 def rename(a: Expr, old: Sequence[str], new: Sequence[str]) -> Expr:
     """The operand with mixed axes under the weight's names."""
     pairs = tuple((o, n) for o, n in zip(old, new, strict=True) if o != n)
@@ -311,7 +330,7 @@ def with_weight(c: Context, e: s.Call, given: s.Keyword, a: Expr, over: Axes, pe
 def lowrank(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -> Expr:
     """`lowrank(x, rank = R)`: two maps with R numbers between them; the second one has the bias."""
     if "rank" not in k:
-        raise c.fail("SEQ0228", "`lowrank` needs its rank", e.span, help="lowrank(x, rank = 16)")
+        raise c.fail("SEQ0228", "`lowrank` needs its rank", e.span, help=c.added(e.span, "rank = 16"))
     if len(e.arguments) != 1:
         raise c.fail("SEQ0227", "`lowrank` takes one operand", e.span)
     arg = expressions.typed(c, e.arguments[0])
@@ -431,7 +450,7 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
     args = [expressions.typed(c, a) for a in e.arguments]
     align.promoted(c, args, "`conv`")
     if "kernel" not in k:
-        raise c.fail("SEQ0426", "`conv` needs the length of its kernel", e.span, help="conv(x, kernel = 4)")
+        raise c.fail("SEQ0426", "`conv` needs the length of its kernel", e.span, help=c.added(e.span, "kernel = 4"))
     per = per_axes(c, k, args)
     inputs = input_names(c, e.arguments)
     pad, margin = padding(c, k.get("pad"))
@@ -443,7 +462,7 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
                 "SEQ0426",
                 "`conv` needs `over`: this body has no chain to run along",
                 e.span,
-                help="conv(x, kernel = 3, over = [y, x], pad = zero)",
+                help=c.added(e.span, "over = [y, x], pad = zero"),
             )
         over = (chain,)
     for o in over:
@@ -451,7 +470,9 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
             functions.over(c, e, k.get("over"), next(a for a in args if o not in a.axes))
     causal = pad == "causal"
     if causal and len(over) > 1:
-        raise c.fail("SEQ0426", "a convolution over several axes needs an explicit `pad`", e.span, help="pad = zero")
+        raise c.fail(
+            "SEQ0426", "a convolution over several axes needs an explicit `pad`", e.span, help=c.added(e.span, "pad = zero")
+        )
     if not causal and any(o in c.running for o in over):
         raise c.fail(
             "SEQ0304", "a convolution with `pad` looks ahead along the cell's chain", e.span, help="leave `pad` out: causal"
@@ -527,9 +548,9 @@ def padding(c: Context, k: s.Keyword | None) -> tuple[Literal["causal", "wrap", 
         raise c.fail(
             "SEQ0419",
             f"there is no pad `{k.value.id}`",
-            k.span,
+            k.value.span,
             label="wrap, clamp and zero keep the size; a number is explicit",
-            help="pad = clamp" if k.value.id in ("replicate", "edge", "border") else "pad = zero",
+            help=c.paste(k.value.span, "clamp" if k.value.id in ("replicate", "edge", "border") else "zero"),
         )
     return "explicit", expressions.typed(c, k.value)
 
@@ -544,7 +565,7 @@ def conv_result(
         to = tuple(functions.known_axis(c, n) for n in functions.names(c, k["to"]))
         return over, tuple(a for a in to if a not in mapped and a not in per and a not in over)
     if want is None:
-        raise c.fail("SEQ0422", "`conv` does not know what shape it has here", e.span, help="conv(…, to = [H, K])")
+        raise c.fail("SEQ0422", "`conv` does not know what shape it has here", e.span, help=c.added(e.span, "to = [H, K]"))
     shown = tuple(o for o in over if o not in c.running)
     lost = [a for a in (*mapped, *per) if a not in want]
     if lost:
@@ -590,14 +611,17 @@ def norm(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
         word = k["affine"].value
         if not isinstance(word, s.Name) or word.id != "none":
             raise c.fail(
-                "SEQ0428", "a norm without gain and shift says `affine = none`", k["affine"].span, help="affine = none"
+                "SEQ0428",
+                "a norm without gain and shift says `affine = none`",
+                k["affine"].value.span,
+                help=c.paste(k["affine"].value.span, "none"),
             )
         affine = False
     eps = EPS[e.function]
     if "eps" in k:
         number = expressions.typed(c, k["eps"].value)
         if not isinstance(number, x.Literal_) or not isinstance(number.value, int | float) or number.value < 0:
-            raise c.fail("SEQ0428", "`eps` is a number", k["eps"].span, help="eps = 1e-5")
+            raise c.fail("SEQ0428", "`eps` is a number", k["eps"].value.span, help=c.paste(k["eps"].value.span, "1e-5"))
         eps = float(number.value)
     groups = expressions.typed(c, k["groups"].value) if "groups" in k else None
     if groups is not None and e.function != "groupnorm":

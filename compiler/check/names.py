@@ -3,16 +3,17 @@
 In:   a `syntax.Body`.
 Out:  `Names`: tables in textual order, each value's declaration joined with its equation, each with the levels it stands in.
 Refuses: SEQ0201 (declared twice), SEQ0202 (two equations), SEQ0203 (case of a dim or index), SEQ0204 (a word of the language),
-         SEQ0205 (a name that is also an axis), SEQ0206 (state without an equation), SEQ0207 (an equation without a shape),
-         SEQ0208 (an out of nothing), SEQ0209 (unknown type).
+         SEQ0205 (a value named like an axis), SEQ0206 (state without an equation), SEQ0207 (an equation without a shape),
+         SEQ0208 (an out of nothing), SEQ0209 (unknown type), SEQ0210 (a state and its equation in two blocks), SEQ0211 (the
+         equation of a misspelt state), SEQ0212 (a shape without equation), SEQ0213 (no out), SEQ0302 (a state without start).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from seqc.compiler.check.words import CONSTANTS, KEYWORDS, SPECIAL_AXES, TYPES
+from seqc.compiler.check.words import CONSTANTS, FUNCTIONS, SPECIAL_AXES, TYPES
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.diagnostics.suggest import nearest
@@ -20,6 +21,12 @@ from seqc.compiler.ir import syntax as s
 
 KINDS = {"": "let", "in": "input"}
 """Kinds of values by the word of their line, where the two differ."""
+WIDTHS = {
+    "float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16", "double": "f64", "half": "f16", "real": "float",
+    "integer": "int", "int32": "int", "int64": "int", "long": "int", "i32": "int", "i64": "int", "boolean": "bool",
+    "str": "text", "string": "text", "complex64": "complex", "complex128": "complex",
+}  # fmt: skip
+"""What other languages call the types."""
 
 
 @dataclass(slots=True)
@@ -33,6 +40,8 @@ class Declared:
     level: tuple[str, ...]
     out: bool = False
     order: int = 0
+    shapeless: bool = False
+    """The declared shape is wrong, which was reported: nothing follows from it."""
 
     @property
     def span(self) -> Span:
@@ -78,14 +87,25 @@ class Names:
         return [*self.values, *self.dims, *self.indices, *self.level_names(), *self.chain, *self.holes]
 
 
-def collect(body: s.Body, sink: Sink) -> Names:
-    """The names of `body`, in textual order; findings go to `sink`."""
-    return _Collector(body, sink).run()
+def collect(body: s.Body, sink: Sink, paste: Callable[[Span, str], str], text_of: Callable[[Span], str]) -> Names:
+    """The names of `body`, in textual order; findings go to `sink`, with lines to paste made by `paste` and `text_of`."""
+    return _Collector(body, sink, paste, text_of).run()
+
+
+def with_start(text: str, start: str) -> str:
+    """The text of a declaration with a start put in where the order of a declaration wants it."""
+    depth = 0
+    for i, ch in enumerate(text):
+        depth += (ch in "([") - (ch in ")]")
+        if ch == "=" and not depth:
+            return f"{text[:i].rstrip()} init {start} {text[i:]}"
+    return f"{text.rstrip()} init {start}"
 
 
 class _Collector:
-    def __init__(self, body: s.Body, sink: Sink) -> None:
-        self.body, self.sink, self.names = body, sink, Names()
+    def __init__(self, body: s.Body, sink: Sink, paste: Callable[[Span, str], str], text_of: Callable[[Span], str]) -> None:
+        self.body, self.sink, self.names, self.paste, self.text_of = body, sink, Names(), paste, text_of
+        self.wanted = 0
         self.places: dict[str, Span] = {}
         self.later: list[tuple[s.Declaration, tuple[str, ...]]] = []
 
@@ -110,8 +130,13 @@ class _Collector:
     def claim(self, word: s.Word, *, axis_of_run: bool = False) -> bool:
         """Takes a name; says so where it is taken or no name at all."""
         name = word.text
-        if name in KEYWORDS or name in CONSTANTS or (name in SPECIAL_AXES and not axis_of_run):
-            self.sink.report("SEQ0204", f"`{name}` is a word of the language and cannot be a name", word.span, help=f"{name}_")
+        if name in CONSTANTS or (name in SPECIAL_AXES and not axis_of_run):
+            self.sink.report(
+                "SEQ0204",
+                f"`{name}` is a word of the language and cannot be a name",
+                word.span,
+                help=self.paste(word.span, f"{name}_"),
+            )
             return False
         if name in self.places:
             first = self.places[name]
@@ -120,7 +145,7 @@ class _Collector:
                 f"`{name}` is declared twice in {self.body.name}",
                 word.span,
                 notes=(Note("first declared here", first),),
-                help=f"give one of them another name, e.g. {name}2",
+                help=self.paste(word.span, f"{name}2"),
             )
             return False
         self.places[name] = word.span
@@ -153,7 +178,7 @@ class _Collector:
                 f"the dim `{dim.name}` must start upper-case",
                 dim.name.span,
                 label="dims are upper-case, indices lower-case",
-                help=dim.name.text[0].upper() + dim.name.text[1:],
+                help=self.paste(dim.name.span, dim.name.text[0].upper() + dim.name.text[1:]),
             )
         self.names.dims[dim.name.text] = dim
 
@@ -172,7 +197,7 @@ class _Collector:
                 f"the index `{name}` must start lower-case",
                 index.name.span,
                 label="dims are upper-case, indices lower-case",
-                help=name[0].lower() + name[1:],
+                help=self.paste(index.name.span, name[0].lower() + name[1:]),
             )
         self.names.indices[name] = (index, level)
 
@@ -195,8 +220,19 @@ class _Collector:
     def declaration(self, line: s.Declaration, level: tuple[str, ...]) -> None:
         name = line.name.text
         bare = line.shape is None and line.kind in ("", "out")
-        if line.kind == "out" and name not in self.names.outs:
-            self.names.outs.append(name)
+        if name == "t" or name in self.names.chain:
+            self.sink.report(
+                "SEQ0205",
+                f"`{name}` is an axis and cannot be a value as well",
+                line.name.span,
+                label="in an expression it is the number of the step",
+                help=self.paste(line.name.span, f"{name}_"),
+            )
+            return
+        if line.kind == "out":
+            self.wanted += 1
+            if name not in self.names.outs:
+                self.names.outs.append(name)
         if bare and line.kind == "out" and line.value is None:
             self.later.append((line, level))
             return
@@ -209,13 +245,34 @@ class _Collector:
             return
         if line.type is not None and line.type.text not in TYPES:
             self.sink.report(
-                "SEQ0209", f"there is no type `{line.type}`", line.type.span, help=nearest(line.type.text, list(TYPES)) or "f32"
+                "SEQ0209",
+                f"there is no type `{line.type}`",
+                line.type.span,
+                label=f"types are {', '.join(TYPES)}",
+                help=self.paste(line.type.span, WIDTHS.get(line.type.text) or nearest(line.type.text, list(TYPES)) or "f32"),
             )
         kind = KINDS.get(line.kind, line.kind)
         made = Declared(
             name, kind, line, line if line.value is not None else None, level, kind == "out", len(self.names.values)
         )
         self.names.values[name] = made
+        if line.shape is None:
+            self.needs_shape(made)
+
+    def needs_shape(self, v: Declared) -> None:
+        """Only what a call gives back may leave its shape out: it may hold several values."""
+        value = v.line.value
+        if isinstance(value, s.Call) and (value.function not in FUNCTIONS or value.function in ("scan", "eigh")):
+            return
+        v.shapeless = True
+        name = v.line.name
+        self.sink.report(
+            "SEQ0207",
+            f"`{name}` has no shape",
+            name.span,
+            label="which axes does it have?",
+            help=self.paste(name.span, f"{name} : [D]"),
+        )
 
     def equation(self, line: s.Declaration, level: tuple[str, ...]) -> None:
         """A second line: `h = …` of a state, `x = f(…)` without a shape, or `out h`."""
@@ -227,8 +284,8 @@ class _Collector:
                     "SEQ0208",
                     f"there is no value `{name}` to give back",
                     line.name.span,
-                    label="not defined in this body",
-                    help=f"out {near}" if near else f"out {name} : [D] = …",
+                    label=f"did you mean `{near}`?" if near else "not defined in this body",
+                    help=self.paste(line.name.span, near or f"{name} : [D] = …"),
                 )
             else:
                 known.out = True
@@ -243,15 +300,17 @@ class _Collector:
                     f"`{name}` is not declared; the state `{near}` has no equation",
                     line.name.span,
                     notes=(Note(f"`{near}` is declared here", self.names.values[near].span),),
-                    help=f"{near} = …",
+                    help=self.paste(line.name.span, near),
                 )
                 self.names.values[near].equation = line
                 return
             if not self.claim(line.name):
                 return
-            self.names.values[name] = Declared(
+            made = Declared(
                 name, KINDS.get(line.kind, line.kind), line, line, level, line.kind == "out", len(self.names.values)
             )
+            self.names.values[name] = made
+            self.needs_shape(made)
             return
         if known.equation is not None:
             self.sink.report(
@@ -259,7 +318,8 @@ class _Collector:
                 f"`{name}` has two equations",
                 line.name.span,
                 notes=(Note("the first one", known.equation.name.span),),
-                help=f"give the second one another name: nothing is reassigned; the value one step before is `{name}[t-1]`",
+                label="nothing is reassigned: give the second one a name of its own",
+                help=self.paste(line.name.span, f"{name}2 : {self.shape(known)}"),
             )
             return
         if known.kind in ("param",):
@@ -268,7 +328,7 @@ class _Collector:
                 f"the parameter `{name}` cannot have an equation: it is learned",
                 line.name.span,
                 notes=(Note("declared here", known.span),),
-                help=f"put its start there: param {name} … init …",
+                help=with_start(self.text_of(known.line.span), "…"),
             )
             return
         if known.level != level:
@@ -277,8 +337,10 @@ class _Collector:
                 f"`{name}` is declared in another block than its equation",
                 line.name.span,
                 notes=(Note("declared here", known.span),),
-                help="put both in the same stack or rounds",
+                label=f"the declaration stands {self.place(known.level)}, this stands {self.place(level)}",
+                help=self.text_of(known.line.span),
             )
+            known.level = level
         known.equation = line
 
     def finish(self) -> None:
@@ -289,7 +351,7 @@ class _Collector:
                     f"the state `{v.name}` has no equation",
                     v.span,
                     label="what is its next value?",
-                    help=f"{v.name} = …",
+                    help=f"{v.name} = {v.name}[{self.chain()}-1]",
                 )
             if v.kind == "state" and v.line.init is None:
                 self.sink.report(
@@ -297,20 +359,39 @@ class _Collector:
                     f"the state `{v.name}` has no start",
                     v.span,
                     label="needs `init`",
-                    help=f"state {v.name} : [{', '.join(a.text for a in v.line.shape.axes) if v.line.shape else ''}] init 0",
+                    help=with_start(self.text_of(v.line.span), "0"),
                 )
             if v.kind in ("let", "gate", "out", "loss") and v.value is None and not v.line.name.text.startswith("_"):
                 self.sink.report(
                     "SEQ0212",
                     f"`{v.name}` has a shape but no equation",
                     v.span,
-                    help=f"{v.name} = …, or make it an input: in {v.name}",
+                    label="neither an equation nor an input",
+                    help=f"{self.text_of(v.line.span)} = …",
                 )
-        if not self.names.outs and not any(v.kind in ("loss",) for v in self.names.values.values()):
+        if not self.wanted and not any(v.kind in ("loss",) for v in self.names.values.values()):
+            last = next(
+                (v.name for v in reversed(self.names.values.values()) if v.kind in ("state", "let", "gate")), "y : [D] = …"
+            )
             self.sink.report(
                 "SEQ0213",
                 f"{self.body.name} gives nothing back",
                 self.body.name.span,
                 label="no `out`, no `loss`",
-                help="out h",
+                help=f"out {last}",
             )
+
+    def place(self, level: tuple[str, ...]) -> str:
+        """Where a line stands, in words."""
+        if not level:
+            return f"outside of `{next(iter(self.names.levels.values())).line.kind}`"
+        block = self.names.levels[level[-1]].line
+        return f"in `{block.kind} {block.name}`"
+
+    def chain(self) -> str:
+        """The axis that a lag is written with."""
+        return next(iter(self.names.chain), "t")
+
+    def shape(self, v: Declared) -> str:
+        """The shape of a value as it is written."""
+        return f"[{', '.join(a.text for a in v.line.shape.axes)}]" if v.line.shape is not None else "[D]"

@@ -18,6 +18,7 @@ from seqc.compiler.check.rules import RULES
 from seqc.compiler.check.words import FUNCTIONS, TYPES
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.diagnostics.span import Span
+from seqc.compiler.diagnostics.suggest import nearest
 from seqc.compiler.frontend.imports import Project
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
@@ -117,7 +118,7 @@ class _Checker:
                     "SEQ0214",
                     f"`{name}` is a function of the language and cannot be defined anew",
                     d.name.span,
-                    help=f"{name}_",
+                    help=self.paste(d.name.span, f"{name}_"),
                 )
             if name in seen:
                 self.sink.report(
@@ -125,10 +126,15 @@ class _Checker:
                     f"`{name}` is defined twice in this file",
                     d.name.span,
                     notes=(Note("first here", seen[name]),),
-                    help=f"{name}2",
+                    help=self.paste(d.name.span, f"{name}2"),
                 )
             elif name in out.names():
-                self.sink.report("SEQ0201", f"`{name}` is imported and defined here as well", d.name.span, help=f"{name}2")
+                self.sink.report(
+                    "SEQ0201",
+                    f"`{name}` is imported and defined here as well",
+                    d.name.span,
+                    help=self.paste(d.name.span, f"{name}2"),
+                )
             seen[name] = d.name.span
             add(name, key, d)
         return out
@@ -178,6 +184,7 @@ class _Checker:
             self.fn_scope,
             self.make_special,
             lambda k: self.specials[k][1] if k in self.specials else {},
+            self.paste,
         ).run()
         self.open.pop()
         self.bodies[key] = made
@@ -208,6 +215,14 @@ class _Checker:
             end = span.end_column - 1 if n == span.end_line else len(text)
             parts.append(_uncommented(text[:end][span.column - 1 if n == span.line else 0 :]).strip())
         return " ".join(p for p in parts if p)
+
+    def paste(self, span: Span, new: str) -> str:
+        """The line that holds `span`, without comment and indentation, with `new` in place of the span."""
+        source = self.project.sources.get(span.file)
+        if source is None or span.line != span.end_line:
+            return new
+        line = source.line(span.line)
+        return _uncommented(line[: span.column - 1] + new + line[span.end_column - 1 :]).strip()
 
     # ---- the rest -----------------------------------------------------------------------------------------------------
 
@@ -303,7 +318,11 @@ class _Checker:
                 for t in line.traits:
                     if t.text not in ("pure", "impure", "gradient"):
                         self.sink.report(
-                            "SEQ0240", f"an extern has no trait `{t}`", t.span, label="pure, impure, gradient", help="pure"
+                            "SEQ0240",
+                            f"an extern has no trait `{t}`",
+                            t.span,
+                            label="pure, impure, gradient",
+                            help=self.paste(t.span, nearest(t.text, ["pure", "impure", "gradient"]) or "pure"),
                         )
                 made = spec.Extern(
                     key,

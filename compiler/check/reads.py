@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from seqc.compiler.check import expressions, relations
 from seqc.compiler.check.align import shape
-from seqc.compiler.check.context import Context
+from seqc.compiler.check.context import Context, Untypable
+from seqc.compiler.check.names import with_start
 from seqc.compiler.diagnostics.diagnostic import Note
 from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.diagnostics.suggest import nearest
@@ -77,6 +78,8 @@ def field_read(c: Context, name: str, path: list[str], span: Span) -> Expr:
     """The field `path` of the value `name`: a parameter of its layers, an out or state of its call, or a result."""
     own = ".".join((name, *path))
     value = c.value_expr(name)
+    if value is None and c.names.values[name].value is not None:
+        raise Untypable()
     if own in c.extra:
         p = c.extra[own]
         return Read(own, axes=p.axes or (), type=p.type, span=span)
@@ -91,7 +94,12 @@ def field_read(c: Context, name: str, path: list[str], span: Span) -> Expr:
         f"`{name}` has no field `{key}`",
         span,
         label=f"did you mean `{near}`?" if near else "",
-        help=f"{name}.{near}" if near else "fields are the outs and states of a called body, and the parameters of layers",
+        notes=()
+        if near
+        else (
+            Note(f"it has {', '.join(f'`{f}`' for f in list(found)[:12])}" if found else "only calls and layers have fields"),
+        ),
+        help=c.paste(span, f"{name}.{near}") if near else "",
     )
 
 
@@ -121,7 +129,12 @@ def read(c: Context, e: s.Read) -> Expr:
     """`base[items]`."""
     base = expressions.typed(c, e.base)
     if isinstance(base, x.Literal_ | x.DimSize | x.Number):
-        raise c.fail("SEQ0413", "a number cannot be read at a position", e.span)
+        raise c.fail(
+            "SEQ0413",
+            "a number is the same everywhere and cannot be read at a position",
+            e.span,
+            help=c.paste(e.span, _word(e.base)),
+        )
     if not isinstance(base, Read):
         name = c.hide(base, e.span)
         base = Read(name, axes=base.axes, type=base.type, span=base.span)
@@ -160,6 +173,10 @@ def read(c: Context, e: s.Read) -> Expr:
     return result
 
 
+def _word(e: s.Expr) -> str:
+    return e.id if isinstance(e, s.Name) else "…"
+
+
 def needs_start(c: Context, r: Read) -> None:
     """A value read before its first step says what stands there."""
     v = c.names.values.get(r.name)
@@ -173,19 +190,18 @@ def needs_start(c: Context, r: Read) -> None:
             and v.kind not in ("param", "const")
             and not (m.kind == "lag" and c.is_level(m.axis))
         ):
-            code, kind = ("SEQ0303", "with a lag")
-            axes = c.declared_axes(v)
-            written = shape(axes) if axes is not None else "[…]"
-            label = "what is it before the first step?"
-            raise c.fail(
-                code,
-                f"`{r.name}` is read {kind} and has no start",
+            if v.kind == "state" or ("SEQ0303", r.name) in c.told:
+                return
+            c.told.add(("SEQ0303", r.name))
+            c.sink.report(
+                "SEQ0303",
+                f"`{r.name}` is read with a lag and has no start",
                 r.span,
-                label=label,
+                label="what is it before the first step?",
                 notes=(Note(f"`{r.name}` is declared here, without `init`", v.span),),
-                help=f"{v.line.kind + ' ' if v.line.kind else ''}{r.name} : {written} init 0"
-                + (" = …" if v.kind in ("let", "gate", "out") else ""),
+                help=with_start(c.text_of(v.line.span), "0"),
             )
+            return
 
 
 def one(c: Context, base: Read, item: s.Expr | s.At, axes: list[str]) -> tuple[Move | None, tuple[str, ...]]:
@@ -202,7 +218,9 @@ def one(c: Context, base: Read, item: s.Expr | s.At, axes: list[str]) -> tuple[M
                 f"`{base.name}` has no axis `{word}` to read at",
                 item.span,
                 label=f"it has {shape(axes)}",
-                help=f"{near} = …" if near else "",
+                help=c.paste(item.span, f"{near or (axes[0] if axes else word)} = {c.text_of(item.index.span)}")
+                if axes
+                else "",
             )
     else:
         index = expressions.typed(c, item)
@@ -217,7 +235,12 @@ def one(c: Context, base: Read, item: s.Expr | s.At, axes: list[str]) -> tuple[M
             )
         axis = found
     if index.type != "int":
-        raise c.fail("SEQ0408", "a position must be a whole number, this is a real", index.span, help="floor(…)")
+        raise c.fail(
+            "SEQ0408",
+            f"a position must be a whole number, this is a {index.type}",
+            index.span,
+            help=c.paste(index.span, f"floor({c.text_of(index.span)})") if index.type == "real" else "",
+        )
     return classify(c, base, axis, index, item.span, axes)
 
 
@@ -308,7 +331,7 @@ def classify(
 def along_chain(c: Context, base: Read, axis: str, index: Expr, span: Span) -> tuple[Move | None, tuple[str, ...]]:
     """A position along an axis that the cell runs along."""
     v = c.names.values.get(base.name)
-    if v is not None and (v.line.once or v.kind in ("param", "const")):
+    if v is not None and (v.line.once and v.kind == "input" or v.kind in ("param", "const")):
         raise c.fail("SEQ0411", f"`{base.name}` is the same at every step and has no `{axis}`", span, help=base.name)
     if isinstance(index, x.Number) and index.of == axis:
         return None, ()

@@ -63,8 +63,8 @@ class Ranges:
                 return 0, 1
             case x.Literal_(value=int() | float() as v):
                 return v, v
-            case x.DimSize():
-                return 1, INF
+            case x.DimSize(dim=d):
+                return self.numbers.get(d, (1, INF))
             case x.Length():
                 return 0, INF
             case x.Number(of=of):

@@ -41,11 +41,11 @@ def settings(c: Context, lines: Sequence[s.Setting]) -> tuple[spec.Setting, ...]
 
 def _setting(c: Context, line: s.Setting) -> spec.Setting:
     if line.name.text == "stop":
-        where, c.where, c.equation = c.where, "equation", "stop"
+        where, equation, c.where, c.equation = c.where, c.equation, "equation", "stop"
         try:
             return spec.Setting("stop", condition=expressions.truth(c, expressions.typed(c, line.values[0])), span=line.span)
         finally:
-            c.where = where
+            c.where, c.equation = where, equation
     if line.name.text not in ("scan", "backward"):
         near = nearest(line.name.text, ["scan", "backward", "stop"])
         raise c.fail(
@@ -53,7 +53,7 @@ def _setting(c: Context, line: s.Setting) -> spec.Setting:
             f"a schedule has no `{line.name}`",
             line.name.span,
             label="scan, backward or stop",
-            help=near or "scan = auto",
+            help=c.paste(line.name.span, near or "scan"),
         )
     choices = []
     for v in line.values:
@@ -62,7 +62,11 @@ def _setting(c: Context, line: s.Setting) -> spec.Setting:
         if word not in known:
             near = nearest(word, list(known))
             raise c.fail(
-                "SEQ0237", f"there is no {line.name} `{word or '…'}`", v.span, label=", ".join(known), help=near or known[0]
+                "SEQ0237",
+                f"there is no {line.name} `{word or '…'}`",
+                v.span,
+                label=", ".join(known),
+                help=c.paste(v.span, near or known[0]),
             )
         choices.append((word, _options(c, v, word) if isinstance(v, s.Call) else ()))
     return spec.Setting(line.name.text, tuple(choices), span=line.span)
@@ -72,14 +76,24 @@ def _options(c: Context, call: s.Call, word: str) -> tuple[tuple[str, str | floa
     allowed = SCANS.get(word, ())
     out: list[tuple[str, str | float | int]] = []
     given = [*zip(allowed, call.arguments, strict=False), *((k.name, k.value) for k in call.keywords)]
+    spans = {k.name: k.name_span for k in call.keywords}
     if len(call.arguments) > len(allowed):
         raise c.fail("SEQ0238", f"`{word}` takes {', '.join(allowed) or 'no options'}", call.span)
     for name, value in given:
         if name not in allowed:
-            raise c.fail("SEQ0238", f"`{word}` has no option `{name}`", value.span, label=", ".join(allowed) or "it has none")
+            near = nearest(name, list(allowed))
+            raise c.fail(
+                "SEQ0238",
+                f"`{word}` has no option `{name}`",
+                spans.get(name, value.span),
+                label=f"it has {', '.join(allowed)}" if allowed else "it has none",
+                help=c.paste(spans.get(name, value.span), near) if near else c.paste(call.span, word) if not allowed else "",
+            )
         if isinstance(value, s.Name) and name == "jacobian":
             if value.id not in ("full", "diagonal", "none"):
-                raise c.fail("SEQ0238", "a Jacobian is full, diagonal or none", value.span)
+                raise c.fail(
+                    "SEQ0238", "a Jacobian is full, diagonal or none", value.span, help=c.paste(value.span, "diagonal")
+                )
             out.append((name, value.id))
             continue
         number = expressions.typed(c, value)

@@ -56,10 +56,6 @@ PASSES_SHAPE = frozenset(
 
 CONSTANTS = ("true", "false", "none", "pi", "inf")
 SPECIAL_AXES = ("pred", "succ", "batch", "call", "edge")
-KEYWORDS = frozenset(
-    "seq from import cell block model fn operator extern over in of init param const state gate loss out dim index require "
-    "stack rounds schedule where and or not once fixed identity combine".split()
-)
 FLOATS = ("f64", "f32", "f16", "bf16")
 TYPES: dict[str, Type] = {
     **dict.fromkeys(FLOATS, "real"),

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 
 from seqc.compiler.check.rules import intervals as iv
-from seqc.compiler.check.rules.intervals import ALL, INF, Interval
+from seqc.compiler.check.rules.intervals import ALL, INF, Interval, point
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
@@ -27,7 +27,12 @@ def check(body: spec.Body, sink: Sink) -> None:
             continue
         claim = r.claim(v.bounds)
         if claim.low > claim.high:
-            sink.report("SEQ0443", f"the range of `{v.name}` is empty: {claim}", v.span)
+            sink.report(
+                "SEQ0443",
+                f"the range of `{v.name}` is empty: {claim}",
+                v.bounds.low.span.to(v.bounds.high.span),
+                label="the lower end comes first",
+            )
             continue
         if v.kind in ("param", "const") or v.type in ("complex", "bool", "text"):
             continue
@@ -39,7 +44,9 @@ def check(body: spec.Body, sink: Sink) -> None:
                     "SEQ0441",
                     f"`{v.name}` starts in {start}, outside of its range {claim}",
                     v.start.span,
+                    label=f"outside of {claim}",
                     notes=(Note("claimed here", v.span),),
+                    help=f"init {_inside(claim)}",
                 )
         if v.value is None or isinstance(v.value, x.NotGiven):
             continue
@@ -65,7 +72,21 @@ def check(body: spec.Body, sink: Sink) -> None:
                 help="drop the claim",
             )
         if requirement.claim is not None and not r.holds(requirement.claim):
-            sink.report("SEQ0442", "this claim is not proved", requirement.span, label="intervals of the two sides overlap")
+            sink.report(
+                "SEQ0442",
+                "this claim is not proved",
+                requirement.claim.span,
+                label=r.sides(requirement.claim),
+                help="narrower ranges of the values in it, e.g. gate w : [D] in (0, 0.5) = 0.5 * sigmoid(…)",
+            )
+
+
+def _inside(claim: Interval) -> str:
+    """A number in a range."""
+    if point(0.0).within(claim):
+        return "0"
+    ends = [v for v, is_open in ((claim.low, claim.low_open), (claim.high, claim.high_open)) if not is_open]
+    return f"{ends[0]:g}" if ends else f"{(claim.low + claim.high) / 2:g}" if math.isfinite(claim.low + claim.high) else "…"
 
 
 def _help(found: Interval, claim: Interval) -> str:
@@ -88,6 +109,7 @@ class Ranges:
         self.open: set[str] = set()
         self.values: dict[str, Interval] = {}
         self.assumed: list[tuple[Expr, Interval]] = []
+        self.empty = {d.name for d in body.dims if isinstance(d.value, x.Literal_) and d.value.value == 0}
 
     def claim(self, b: spec.Bounds) -> Interval:
         """A claimed range; ends that depend on dims are taken as far as they are known."""
@@ -142,6 +164,15 @@ class Ranges:
                 return d.high < 0 or d.high == 0 and (fn in ("le", "ge") or d.high_open)
         return False
 
+    def sides(self, e: Expr) -> str:
+        """What is known of the two sides of a comparison, in words."""
+        match e:
+            case x.Apply(fn="and", args=args):
+                return self.sides(next(a for a in args if not self.holds(a)))
+            case x.Apply(fn="le" | "lt" | "ge" | "gt", args=(a, b)):
+                return f"left is in {self.of(a)}, right in {self.of(b)}"
+        return "only <, <=, >, >= and `and` of them can be proved"
+
     def of(self, e: Expr) -> Interval:
         """The interval of an expression."""
         if self.assumed:
@@ -194,8 +225,8 @@ class Ranges:
                 return iv.point(float(b))
             case x.Literal_(value=int() | float() as v):
                 return Interval(v, v, False, False)
-            case x.DimSize():
-                return iv.NATURAL
+            case x.DimSize(dim=d):
+                return Interval(0, INF, False, True) if d in self.empty else iv.NATURAL
             case x.Length() | x.Number():
                 return Interval(0, INF, False, True)
             case x.Read():
