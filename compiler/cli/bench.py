@@ -25,16 +25,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_sizes(parser)
     parser.add_argument("--shape", default="4x256", metavar="BxT", help="batch and steps (default 4x256)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
-    parser.add_argument(
-        "--seconds", type=float, default=3.0, help="about how long each measurement takes (default 3)"
-    )
+    parser.add_argument("--seconds", type=float, default=3.0, help="about how long each measurement takes (default 3)")
     parser.add_argument("--threads", type=int, default=0, help="threads torch may use (default: as it is)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: records with all figures")
     add_colour(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Times the body asked for, or the first of the spec."""
+    """Times the body asked for, or the one the spec is about."""
     from seqc.compiler.cli.console import Console
     from seqc.compiler.cli.progress import Progress
     from seqc.compiler.cli.shared import options_of

@@ -8,8 +8,8 @@ import json
 from seqc.compiler.cli.shared import add_colour
 
 EPILOG = """\
-The class is that of the recurrent components of the first body: `*` time-invariant, `c` complex. The modes are those
-that are legal for every one of them besides `sequential`.
+The class is that of the recurrent components of the spec's main body: `*` time-invariant, `c` complex. The modes are those
+that are legal for one of them besides `sequential`.
 exit codes: 0 done, 2 wrong usage"""
 
 

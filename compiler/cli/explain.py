@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,16 +19,19 @@ _CODE = re.compile(r"SEQ(\d{4}|-W\d{2})", re.IGNORECASE)
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument(
-        "spec", metavar="SPEC|CODE", help="a path or a bundled spec (NAME:Cell for one body), or a code"
-    )
+    parser.add_argument("spec", metavar="SPEC|CODE", help="a path or a bundled spec (NAME:Cell for one body), or a code")
     parser.add_argument("--stage", choices=(*STAGES, "all"), help="print what a stage made")
     parser.add_argument("-o", "--output", metavar="DIR", help="with --stage: write files into this folder")
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="json: the verdicts on every body"
-    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="json: the verdicts on every body")
     parser.add_argument("--device", default="cpu", help="the device the plan is for: cpu, cuda, cuda:1")
     parser.add_argument("--shape", default="8x1024", metavar="BxT", help="batch and steps the figures are for (default 8x1024)")
+    parser.add_argument(
+        "--given",
+        action="append",
+        default=[],
+        metavar="INPUT",
+        help="take this optional input as given by the caller; repeatable",
+    )
     add_sizes(parser)
     add_lowering(parser)
     add_colour(parser)
@@ -57,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     result = compiled(target, options, until="plan" if args.format == "text" else "analysis")
     if args.format == "json":
-        names = [b.name for b in result.bodies]
-        print(json.dumps({"cells": {n: c for n, c in result.report["cells"].items() if n in names}}, indent=2))
+        print(json.dumps(result.report, indent=2))
         return 0
-    from seqc.compiler.driver.explain.text import explain
+    from seqc.compiler.driver.explain.text import explain_text
 
-    explain(result, Console.out(args.color))
+    out = Console.out(args.color)
+    out.print(explain_text(result, out.style, max(80, min(120, shutil.get_terminal_size((110, 24)).columns))).rstrip("\n"))
     return 0
 
 

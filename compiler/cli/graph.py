@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draws the body asked for, or the first of the spec."""
+    """Draws the body asked for, or the one the spec is about."""
     from seqc.compiler.cli.shared import write_text
     from seqc.compiler.driver.draw.build import picture_of
     from seqc.compiler.driver.draw.layout import arrange

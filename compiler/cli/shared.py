@@ -54,6 +54,8 @@ def options_of(args: argparse.Namespace) -> Options:
         given["dims"] = dims_of(args.sizes)
     if getattr(args, "shape", None):
         given.update(shape_of(args.shape))
+    if getattr(args, "given", None):
+        given["given"] = tuple(args.given)
     for name in ("backend", "scan", "device"):
         if getattr(args, name, None):
             given[name] = getattr(args, name)

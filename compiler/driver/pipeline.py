@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqc.compiler.diagnostics.diagnostic import Rejected, Sink
 from seqc.compiler.driver.crash import Crash
@@ -20,15 +20,23 @@ from seqc.compiler.driver.usage import Unusable
 from seqc.compiler.frontend.imports import Project, load
 from seqc.compiler.ir.spec import Body, Program
 
+if TYPE_CHECKING:
+    from seqc.compiler.analysis.analyse import Analyst
+    from seqc.compiler.driver.options import Options
+    from seqc.compiler.ir.graph import StepGraph
+    from seqc.compiler.ir.plan import Plan
+    from seqc.compiler.ir.verdict import Verdict
+
 
 @dataclass(slots=True)
 class Run:
     """One spec on its way through the compiler; `results` holds what each stage made."""
 
     target: Target
-    options: Any = None
+    options: Options | None = None
     sink: Sink = field(default_factory=Sink)
     results: dict[str, Any] = field(default_factory=dict)
+    analyst: Analyst | None = None
 
     @property
     def project(self) -> Project:
@@ -39,6 +47,26 @@ class Run:
     def program(self) -> Program:
         """The checked spec."""
         return self.results["spec"]  # type: ignore[no-any-return]
+
+    @property
+    def graphs(self) -> dict[str, StepGraph]:
+        """The step graph of each body asked for, by its name."""
+        return self.results["graph"]  # type: ignore[no-any-return]
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """What the analysis says of each body asked for, by its name."""
+        return self.results["analysis"]  # type: ignore[no-any-return]
+
+    @property
+    def plans(self) -> dict[str, Plan]:
+        """The plan of each body asked for, by its name."""
+        return self.results["plan"]  # type: ignore[no-any-return]
+
+    @property
+    def code(self) -> str:
+        """The text of the Python module."""
+        return self.results["code"]  # type: ignore[no-any-return]
 
     @property
     def bodies(self) -> list[Body]:
@@ -54,6 +82,18 @@ class Run:
         source = project.sources.get(project.main.path)
         return source.text if source else ""
 
+    @property
+    def report(self) -> dict[str, Any]:
+        """The analysis of every body asked for as plain data, as `seqc explain --format json` has it: `{"cells": {…}}`."""
+        from seqc.compiler.analysis.report import cell_report
+
+        assert self.analyst is not None
+        cells = {
+            b.name: cell_report(self.verdicts[b.name], self.analyst.variants(b.key), self.graphs[b.name].optional)
+            for b in self.bodies
+        }
+        return {"cells": {name: cell.model_dump(mode="json") for name, cell in cells.items()}}
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -65,7 +105,7 @@ class Stage:
     show: Callable[[Run], str]
 
 
-def _syntax(run: Run) -> Any:
+def _syntax(run: Run) -> Project | None:
     project = load(run.target.spec, run.sink)
     run.sink.stop()
     return project
@@ -77,7 +117,7 @@ def _show_syntax(run: Run) -> str:
     return text_of(run.project.main)
 
 
-def _spec(run: Run) -> Any:
+def _spec(run: Run) -> Program:
     from seqc.compiler.check import check
 
     program = check(run.project, run.sink)
@@ -92,35 +132,84 @@ def _show_spec(run: Run) -> str:
     return spec_text(run.program)
 
 
-def _graph(run: Run) -> Any:
-    from seqc.compiler.graph.build import build
+def _graph(run: Run) -> dict[str, StepGraph]:
+    from seqc.compiler.analysis.analyse import Analyst
 
-    dims = getattr(run.options, "dims", {})
-    given = getattr(run.options, "given", ())
-    return {
-        b.name: build(run.program, b.key, given, {d.name: dims[d.name] for d in b.dims if d.name in dims}) for b in run.bodies
-    }
+    dims = run.options.dims if run.options else {}
+    if dims:
+        _known_dims(run, dims)
+    run.analyst = Analyst(run.program, dims)
+    return {b.name: run.analyst.graph(b.key, _given(run, b)) for b in run.bodies}
+
+
+def _known_dims(run: Run, dims: Mapping[str, int]) -> None:
+    """Sizes that were set must be those of dims of a body asked for. Raises `Unusable`."""
+    from seqc.compiler.diagnostics.suggest import did_you_mean
+
+    names = dict.fromkeys(d.name for b in run.bodies for d in b.dims)
+    for name in dims:
+        if name not in names:
+            where = f"`{run.bodies[0].name}`" if len(run.bodies) == 1 else f"`{run.target.spec}`"
+            raise Unusable(f"{where} has no dim `{name}`", did_you_mean(name, names) or f"its dims are {', '.join(names)}")
+
+
+def _given(run: Run, body: Body) -> tuple[str, ...]:
+    """The optional inputs of a body that options take as given."""
+    names = {v.name for v in body.values if v.kind == "input" and v.value is not None}
+    return tuple(n for n in (run.options.given if run.options else ()) if n in names)
 
 
 def _show_graph(run: Run) -> str:
     from seqc.compiler.graph.printer import print_graph
 
-    return "\n".join(print_graph(graph) for graph in run.results["graph"].values())
+    return "\n".join(print_graph(graph) for graph in run.graphs.values())
+
+
+def _analysis(run: Run) -> dict[str, Verdict]:
+    assert run.analyst is not None
+    return {b.name: run.analyst.verdict(b.key, _given(run, b)) for b in run.bodies}
+
+
+def _show_analysis(run: Run) -> str:
+    from seqc.compiler.driver.explain.verdict import verdict_text
+
+    return "\n".join(verdict_text(v) for v in run.verdicts.values())
+
+
+def _plan(run: Run) -> dict[str, Plan]:
+    from seqc.compiler.driver.schedule import check_schedules
+    from seqc.compiler.plan.choose_scan import choose
+
+    check_schedules(run.bodies, run.verdicts, run.sink)
+    run.sink.stop()
+    device, scan, backend = "cpu", "auto", "auto"
+    if run.options is not None:
+        device, scan = run.options.device, run.options.scan
+        backend = "reference" if run.options.reference else run.options.backend
+    return {name: choose(v, device, scan, backend) for name, v in run.verdicts.items()}
+
+
+def _show_plan(run: Run) -> str:
+    from seqc.compiler.plan.choose_scan import print_plan
+
+    return "\n".join(print_plan(plan) for plan in run.plans.values())
 
 
 STAGES: tuple[Stage, ...] = (
     Stage("syntax", "the text as a tree", _syntax, _show_syntax),
     Stage("spec", "names, axes, ranges, parameters", _spec, _show_spec),
     Stage("graph", "one dataflow graph for each body", _graph, _show_graph),
+    Stage("analysis", "components, classes, legal scan modes", _analysis, _show_analysis),
+    Stage("plan", "which mode runs, and why", _plan, _show_plan),
 )
 """What happens to a spec, in this order."""
 
 
-def compiled(target: Target, options: Any = None, *, until: str = "spec", sink: Sink | None = None) -> Run:
+def compiled(target: Target, options: Options | None = None, *, until: str = "spec", sink: Sink | None = None) -> Run:
     """Runs the stages up to and with `until`. Raises `Rejected`, `Unusable`, `Crash`."""
     run = Run(target, options, sink or Sink())
-    dump = getattr(options, "dump", ())
-    log = getattr(options, "log", ())
+    dump = options.dump if options else ()
+    log = options.log if options else ()
     last_good = ""
     for stage in STAGES:
         start = time.perf_counter()
@@ -128,7 +217,7 @@ def compiled(target: Target, options: Any = None, *, until: str = "spec", sink: 
             run.results[stage.name] = stage.make(run)
             if stage.name in dump:
                 print(f"---- {stage.name}: {stage.what} ----\n{stage.show(run)}", file=sys.stderr)
-        except (Rejected, Unusable, KeyboardInterrupt):
+        except (Rejected, Unusable):
             raise
         except Exception as error:
             raise Crash(stage.name, last_good, target.spec, run.text) from error

@@ -64,7 +64,17 @@ def chosen(program: Program, target: Target) -> list[Body]:
 
 
 def main_body(bodies: list[Body], target: Target) -> Body:
-    """The one body that a command for a single body takes: the first. Raises `Unusable` where there is none."""
-    if not bodies:
+    """The one body that a command for a single body takes. Raises `Unusable` where there is none."""
+    found = principal(target.stem, bodies)
+    if found is None:
         raise Unusable(f"`{target.spec}` has no body to run", "it holds functions or operators only")
-    return bodies[0]
+    return found
+
+
+def principal(name: str, bodies: list[Body]) -> Body | None:
+    """The body that a file is about: the one called like it, else the first model or cell, else the first."""
+    plain = name.replace("_", "").lower()
+    for body in bodies:
+        if body.name.replace("_", "").lower() == plain:
+            return body
+    return next((b for b in bodies if b.kind != "block"), bodies[0] if bodies else None)

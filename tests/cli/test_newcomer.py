@@ -65,7 +65,7 @@ MISTAKES = {
                 "    scan = associative",
             )
         },
-        "SEQ0510", 9, ("associative", "line 6"), ("sequential", "newton"),
+        "SEQ0511", 9, ("associative", "line 6"), ("sequential", "newton"),
     ),
     "a dim that does not come out whole": Mistake(
         {

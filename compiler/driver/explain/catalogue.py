@@ -19,8 +19,11 @@ from seqc.compiler.driver.crash import version
 from seqc.compiler.driver.explain.verdict import classes, legal_modes
 from seqc.compiler.driver.options import Options
 from seqc.compiler.driver.pipeline import compiled
-from seqc.compiler.driver.target import Target
+from seqc.compiler.driver.target import Target, principal
 from seqc.compiler.frontend.bundled import all_bundled
+
+_SENTENCE = re.compile(r"(?<!et al)(?<!\b[A-Z])\. (?=[A-Z\"(])")
+_YEAR = re.compile(r"\b(19|20)\d\d\b")
 
 
 def catalogue(tick: Callable[[str], None] = lambda name: None) -> list[dict[str, Any]]:
@@ -57,28 +60,27 @@ def _digest_of_compiler() -> str:
 def _record(name: str, dotted: str) -> dict[str, Any]:
     run = compiled(Target(dotted), until="analysis")
     cells = run.report["cells"]
-    first: dict[str, Any] = next(iter(cells.values()), {"components": []})
+    body = principal(name, run.bodies)
+    components = cells[body.name]["components"] if body else []
     doc = " ".join(run.program.doc.split()) or next((" ".join(b.doc.split()) for b in run.bodies if b.doc), "")
+    words = classes(components)
+    if body is None:
+        words = "operator" if run.program.operators else "functions"
+    elif body.kind != "cell" and words == "no recurrence":
+        words = body.kind
     return {
         "name": name,
         "folder": dotted.rpartition(".")[0],
-        "class": _class(run.bodies, first["components"]),
-        "modes": legal_modes(first["components"]),
+        "class": words,
+        "modes": legal_modes(components),
         "doc": doc,
         "source": source_of(doc),
         "bodies": cells,
     }
 
 
-def _class(bodies: Any, components: Any) -> str:
-    if not bodies:
-        return "operator or functions"
-    words = classes(components)
-    return bodies[0].kind if bodies[0].kind != "cell" and words == "no recurrence" else words
-
-
 def source_of(doc: str) -> str:
-    """The paper a doc string names: the sentence from the authors on, or all of it."""
-    match = re.search(r"(?:^|[.;:] )((?:[^.;:]|\.(?=[^ ])|\. (?=et al)|et al\. )*?(?:19|20)\d\d\b.*)$", doc)
-    text = match[1] if match else doc
-    return text.strip().rstrip(".")
+    """The paper a doc string names: from the first sentence with a year in it on, or all of it."""
+    sentences = _SENTENCE.split(doc)
+    first = next((i for i, s in enumerate(sentences) if _YEAR.search(s)), 0)
+    return ". ".join(sentences[first:]).strip().rstrip(".")
