@@ -1,18 +1,20 @@
 """The bundled matrix-memory and attention layers against flash-linear-attention, transformers, titans-pytorch and torch.
 
-Three tests. A whole layer, gradients included: fronts and backs by hand around someone else's recurrence (`oracles/mixers.py`).
+A whole layer, gradients included: fronts and backs by hand around someone else's recurrence (`oracles/mixers.py`).
 The recurrence alone, on our own queries, keys, values and gates as `watch` gives them: a norm after the read-out hides a wrong
-scale, this does not. And whole modules of transformers with our parameters through a declared name map.
+scale, this does not. Whole modules of transformers with our parameters through a declared name map. And golden values of two papers.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from numeric.oracles.common import BATCH, Case, Draw, Values, build, compare, double, draw, mapped, noise, uniform
+from numeric.oracles.common import BATCH, Case, Draw, Values, build, compare, double, draw, mapped, noise, parameters, uniform
 from numeric.oracles.mixers import MIXERS
 from numeric.oracles.recurrences import WINDOW, transformers_xlstm
 from numeric.tolerances import assert_close
@@ -204,3 +206,59 @@ def test_long_and_hard() -> None:
         _, _, seen = layer(x, watch=("y", *row.watch.split()))
         expected = MIXERS[row.id].read(seen, {})
     assert_close("y", expected["y"], seen["y"], "values64")
+
+
+# ---- golden values ----------------------------------------------------------------------------------------------------
+
+
+def sines(*shape: int, after: int = 0) -> Tensor:
+    """sin(after + 1), sin(after + 2), … filled row by row."""
+    return torch.arange(after + 1, after + 1 + prod(shape), dtype=torch.float64).sin().reshape(shape)
+
+
+MEMORY = '''seq 1
+"""The memory of `online_memory` alone."""
+cell Memory over t:
+    dim K, V
+    in q : [K]
+    in k : [K]
+    in v : [V]
+    in lr : [] in [0, 1]
+    in mom : [] in [0, 1]
+    in forget : [] in [0, 1]
+    state M : [K, V] init 0
+    state P : [K, V] init 0
+    miss : [] = sum((dot(k, M[t-1], over = K) - v)^2, over = V)
+    P = mom * P[t-1] - lr * grad(miss, M[t-1])
+    M = (1 - forget) * M[t-1] + P
+    out y : [V] = dot(q, M, over = K)
+'''
+
+
+def test_golden_memory(tmp_path: Path) -> None:
+    """Four steps of a 2 x 2 memory that starts at 0.1 times the identity, worked out by a loop in another program."""
+    import seqc
+
+    (tmp_path / "memory.seq").write_text(MEMORY)
+    layer = seqc.load(str(tmp_path / "memory.seq")).Memory(K=2, V=2, dtype=torch.float64, backend="reference")
+    k, q = (z / z.norm(dim=-1, keepdim=True) for z in (sines(4, 2), sines(4, 2, after=2)))
+    lr, mom, forget = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8], [0.05, 0.1, 0.15, 0.2]], dtype=torch.float64)
+    start = layer.init_state(1)._replace(M=0.1 * torch.eye(2, dtype=torch.float64)[None])
+    y, _ = layer(*(z[None] for z in (q, k, sines(4, 2, after=1), lr, mom, forget)), start)
+    golden = [[-0.083048, -0.101477], [-0.325193, -0.075301], [0.600510, 0.128912], [-0.566845, -0.928004]]
+    torch.testing.assert_close(y[0], torch.tensor(golden, dtype=torch.float64), rtol=0, atol=6e-7)
+
+
+def test_golden_based() -> None:
+    """Three steps of one head with two features, worked out by hand; x holds q, k and v side by side."""
+    import seqc
+
+    layer = seqc.load("based").Based(D=5, H=1, K=2, V=1, dtype=torch.float64, backend="reference")
+    pick = torch.eye(5, dtype=torch.float64)
+    with torch.no_grad():
+        for label, low, high in (("q", 0, 2), ("k", 2, 4), ("v", 4, 5)):
+            parameters(layer)[f"{label}.linear.x"].copy_(pick[low:high][None])
+        x = torch.cat([sines(3, 2), sines(3, 2, after=1), sines(3, 1, after=2)], -1)
+        _, _, seen = layer(x[None], watch=("y",))
+    golden = torch.tensor([0.141120, -0.399100, -0.675333], dtype=torch.float64)
+    torch.testing.assert_close(seen["y"].flatten(), golden, rtol=0, atol=6e-7)
