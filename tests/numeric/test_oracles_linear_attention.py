@@ -2,7 +2,8 @@
 
 A whole layer, gradients included: fronts and backs by hand around someone else's recurrence (`oracles/mixers.py`).
 The recurrence alone, on our own queries, keys, values and gates as `watch` gives them: a norm after the read-out hides a wrong
-scale, this does not. Whole modules of transformers with our parameters through a declared name map. And golden values of two papers.
+scale, this does not. Whole modules of transformers with our parameters through a declared name map. Golden values of two
+papers.
 """
 
 from collections.abc import Mapping
