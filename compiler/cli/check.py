@@ -27,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     from seqc.compiler.cli.messages import nothing_read, show
     from seqc.compiler.diagnostics.diagnostic import Diagnostic, Rejected, Sink
     from seqc.compiler.diagnostics.render import to_json
-    from seqc.compiler.driver.pipeline import compiled
+    from seqc.compiler.driver.pipeline import advance, compiled
+    from seqc.compiler.driver.schedule import has_schedule
     from seqc.compiler.driver.target import target_of
 
     out = Console.out(args.color)
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         found: tuple[Diagnostic, ...]
         try:
             result = compiled(target_of(name), sink=sink)
+            if has_schedule(result.bodies):
+                advance(result, "plan")
             sources = result.project.sources
             found = tuple(sink.sorted())
             code = 0

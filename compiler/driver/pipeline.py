@@ -207,12 +207,22 @@ STAGES: tuple[Stage, ...] = (
 
 def compiled(target: Target, options: Options | None = None, *, until: str = "spec", sink: Sink | None = None) -> Run:
     """Runs the stages up to and with `until`. Raises `Rejected`, `Unusable`, `Crash`."""
-    run = Run(target, options, sink or Sink())
+    return advance(Run(target, options, sink or Sink()), until)
+
+
+def advance(run: Run, until: str) -> Run:
+    """Runs the stages that a run has not been through yet, up to and with `until`."""
+    target, options = run.target, run.options
     dump = options.dump if options else ()
     log = options.log if options else ()
     last_good = ""
     for stage in STAGES:
         start = time.perf_counter()
+        if stage.name in run.results:
+            last_good = stage.name
+            if stage.name == until:
+                break
+            continue
         try:
             run.results[stage.name] = stage.make(run)
             if stage.name in dump:
