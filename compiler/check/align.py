@@ -57,7 +57,7 @@ def promoted(c: Context, operands: Sequence[Expr], what: str) -> x.Type:
                 f"a bool cannot stand in {what}",
                 e.span,
                 label="this is true or false, not a number",
-                help=c.paste(e.span, f"where({c.text_of(e.span)}, 1, 0)"),
+                help=c.written.paste(e.span, f"where({c.written.text(e.span)}, 1, 0)"),
             )
         if e.type == "text":
             raise c.fail("SEQ0406", f"a text cannot stand in {what}", e.span, label="this is a text")

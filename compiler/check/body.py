@@ -2,9 +2,9 @@
 
 In:   a `syntax.Body` and what its file defines.
 Out:  `spec.Body`, or None where anything was an error (all findings of the body are reported).
-Refuses: SEQ0216–0218 (declarations), SEQ0401 (a value does not fit its shape), SEQ0409/0410 (nor its type), SEQ0306 (what a
-         start may read), SEQ0307 (indices), SEQ0433/0434 (a dim that is no size), and what the parts refuse. Cycles, ranges and lints are rules of their own, run
-         afterwards.
+Refuses: SEQ0215-0219 (declarations), SEQ0401 (a value does not fit its shape), SEQ0409/0410 (nor its type), SEQ0306 (what a
+         start may read), SEQ0307 (a stack as long as the run), SEQ0433/0434 (a dim that is no size), and what the parts refuse.
+         Cycles, ranges and lints are rules of their own, run afterwards.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from seqc.compiler.check.names import Declared, collect, with_start
 from seqc.compiler.check.schedule import settings
 from seqc.compiler.check.sizes import NoSize, NotWhole, evaluate
 from seqc.compiler.check.words import FLOATS, FUNCTIONS, TYPES
+from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.diagnostics.suggest import nearest
@@ -41,17 +42,16 @@ class BodyChecker:
         body: s.Body,
         definitions: Definitions,
         sink: Sink,
-        text_of: Callable[[Span], str],
+        written: Written,
         signature: Callable[[str, Span], spec.Body | None],
         operator: Callable[[str], spec.Operator | None],
         extern: Callable[[str], spec.Extern | None],
         fn_scope: Callable[[str], Definitions],
         make_special: Callable[[str, Mapping[str, str], Definitions], str],
         special: Callable[[str], Mapping[str, str]],
-        paste: Callable[[Span, str], str],
     ) -> None:
-        self.key, self.body, self.sink, self.text_of, self.paste = key, body, sink, text_of, paste
-        self.names = collect(body, sink, paste, text_of)
+        self.key, self.body, self.sink, self.written = key, body, sink, written
+        self.names = collect(body, sink, written)
         self.context = Context(
             body,
             self.names,
@@ -67,8 +67,7 @@ class BodyChecker:
             default_of_hole=self.hole_default,
             make_special=make_special,
             special=special,
-            paste=paste,
-            text_of=text_of,
+            written=written,
         )
         self.done: dict[str, Expr | None] = {}
         self.pending: list[str] = []
@@ -215,7 +214,7 @@ class BodyChecker:
                     f"the dim `{name}` is made of something else than sizes",
                     n.span,
                     label="dims, numbers, + - * / ^, ceil, floor, roundup, min and max",
-                    help=f"dim {name}",
+                    help=self.written.paste(line.span, name),
                 )
                 return
             if isinstance(n, x.DimSize) and order.index(n.dim) >= order.index(name):
@@ -227,7 +226,7 @@ class BodyChecker:
                     n.span,
                     help=f"dim {name}"
                     if n.dim == name
-                    else f"dim {n.dim}, {name} = {self.text_of(line.value.span) if line.value else ''}",
+                    else f"dim {n.dim}, {name} = {self.written.text(line.value.span) if line.value else ''}",
                 )
                 return
         used = [n.dim for n in x.walk(value) if isinstance(n, x.DimSize)]
@@ -235,17 +234,20 @@ class BodyChecker:
         try:
             size = evaluate(value, self.sizes)
         except NotWhole as wrong:
-            written = self.text_of(line.value.span) if line.value is not None else "…"
+            written = self.written.text(line.value.span) if line.value is not None else "…"
             self.sink.report(
                 "SEQ0433",
                 f"the dim `{name}` comes out as {wrong.value}{f' ({given})' if given else ''}, not as a whole number",
                 line.name.span,
                 label=f"{written} is {wrong.value}",
-                help=self.paste(line.value.span, f"floor({written})") if line.value is not None else "",
+                help=self.written.paste(line.value.span, f"floor({written})") if line.value is not None else "",
             )
         except NoSize as wrong:
             self.sink.report(
-                "SEQ0434", f"the dim `{name}` {wrong}{f' ({given})' if given else ''}", line.name.span, help=f"dim {name}"
+                "SEQ0434",
+                f"the dim `{name}` {wrong}{f' ({given})' if given else ''}",
+                line.name.span,
+                help=self.written.paste(line.span, name),
             )
         except KeyError:
             return
@@ -342,7 +344,7 @@ class BodyChecker:
                         f"`{a}` is what {self.body.name} runs along and stands in no shape",
                         a.span,
                         label="every value is that of one step",
-                        help=self.paste(
+                        help=self.written.paste(
                             v.line.shape.span, shape([w.text for w in v.line.shape.axes if w.text not in c.running])
                         )
                         if v.line.shape
@@ -356,7 +358,7 @@ class BodyChecker:
                         f"the axis `{a}` is not declared",
                         a.span,
                         label=f"did you mean `{near}`?" if near else "",
-                        help=self.paste(a.span, near) if near else f"dim {a}" if is_dim(a.text) else f"index {a}",
+                        help=self.written.paste(a.span, near) if near else f"dim {a}" if is_dim(a.text) else f"index {a}",
                     )
             axes = [a.text for a in v.line.shape.axes] if v.line.shape else []
             twice = next((w for i, w in enumerate(v.line.shape.axes) if w.text in axes[:i]), None) if v.line.shape else None
@@ -367,9 +369,9 @@ class BodyChecker:
                     f"`{v.name}` has the axis `{twice}` twice",
                     twice.span,
                     label="which of the two would `over` mean?",
-                    help=f"index j of {twice}\n{self.paste(twice.span, 'j')}"
+                    help=f"index j of {twice}\n{self.written.paste(twice.span, 'j')}"
                     if is_dim(twice.text)
-                    else self.paste(twice.span, f"{twice}2"),
+                    else self.written.paste(twice.span, f"{twice}2"),
                 )
 
     def type_value(self, name: str) -> Expr | None:
@@ -412,7 +414,7 @@ class BodyChecker:
                         "SEQ0224",
                         "only an input can be left out with `= none`",
                         value.span,
-                        help=f"in {self.text_of(v.line.span).removeprefix(v.kind).strip()}",
+                        help=f"in {self.written.text(v.line.span).removeprefix(v.kind).strip()}",
                     )
                 return x.NotGiven(axes=want or (), type=kind, span=value.span)
             e = expressions.typed(c, value, want)
@@ -426,15 +428,17 @@ class BodyChecker:
         """A value fills its declared shape: fewer axes are repeated, an axis too many is an error."""
         c = self.context
         extra = [a for a in e.axes if a not in want]
+        assert v.value is not None
+        at = v.value.span
         declared = Note(f"`{v.name}` is declared as {shape(want)}", v.line.shape.span if v.line.shape else v.span)
         if extra:
             raise c.fail(
                 "SEQ0401",
                 f"`{v.name} : {shape(want)}` is given {shape(e.axes)}",
-                e.span,
+                at,
                 label=f"what becomes of {shape(extra)}?",
                 notes=(declared,),
-                help=f"sum(…, over = {extra[0]}), or declare {v.name} : {shape(e.axes)}",
+                help=c.written.paste(at, f"sum({c.written.text(at)}, over = {extra[0] if len(extra) == 1 else shape(extra)})"),
             )
         fits = {
             "int": ("int",),
@@ -448,11 +452,11 @@ class BodyChecker:
                 raise c.fail(
                     "SEQ0410",
                     f"`{v.name}` is declared `of int`, its equation is not whole",
-                    e.span,
+                    at,
                     notes=(declared,),
-                    help=c.paste(e.span, f"floor({c.text_of(e.span)})"),
+                    help=c.written.paste(at, f"floor({c.written.text(at)})"),
                 )
-            text = c.text_of(e.span)
+            text = c.written.text(at)
             helps = {
                 ("real", "complex"): f"re({text})",
                 ("real", "bool"): f"where({text}, 1, 0)",
@@ -463,9 +467,9 @@ class BodyChecker:
             raise c.fail(
                 "SEQ0409",
                 f"`{v.name}` is declared {kind}, its equation is {e.type}",
-                e.span,
+                at,
                 notes=(declared,),
-                help=c.paste(e.span, helps[kind, e.type])
+                help=c.written.paste(at, helps[kind, e.type])
                 if (kind, e.type) in helps
                 else f"{v.name} : {shape(want)} of {e.type} = {text}",
             )
@@ -496,28 +500,28 @@ class BodyChecker:
                 "SEQ0308",
                 f"the parameter `{v.name}` has no start",
                 v.span,
-                help=with_start(self.text_of(line.span), "normal(0, 0.02)"),
+                help=with_start(self.written.text(line.span), "normal(0, 0.02)"),
             )
         if line.home is not None and line.home.text not in ("edge", "call"):
             self.sink.report(
                 "SEQ0215",
                 f"a value lives over `edge` or over `call`, not over `{line.home}`",
                 line.home.span,
-                help=self.paste(line.home.span, nearest(line.home.text, ["edge", "call"]) or "call"),
+                help=self.written.paste(line.home.span, nearest(line.home.text, ["edge", "call"]) or "call"),
             )
         if line.once and v.kind not in ("input",):
             self.sink.report(
                 "SEQ0215",
                 f"`{v.name}` is no input: only an input is `once`",
                 v.span,
-                help=_less(self.text_of(line.span), "once"),
+                help=_less(self.written.text(line.span), "once"),
             )
         if line.fixed and v.kind != "param":
             self.sink.report(
                 "SEQ0215",
                 f"`{v.name}` is no parameter: only a parameter is `fixed`",
                 v.span,
-                help=_less(self.text_of(line.span), "fixed"),
+                help=_less(self.written.text(line.span), "fixed"),
             )
         width = line.type.text if line.type is not None and line.type.text in FLOATS else ""
         home = line.home.text if line.home is not None else ""
@@ -539,7 +543,7 @@ class BodyChecker:
             "",
             line.doc or (v.equation.doc if v.equation else ""),
             v.span,
-            self.text_of(v.equation.span) if v.equation is not None else "",
+            self.written.text(v.equation.span) if v.equation is not None else "",
         )
 
     def stepping(self, v: Declared) -> str:
@@ -627,9 +631,9 @@ class BodyChecker:
                 r.span,
                 notes=(Note("declared here", u.span),),
                 label="the start is made once, before the first step",
-                help=f"{self.text_of(u.line.span)} once"
+                help=f"{self.written.text(u.line.span)} once"
                 if u.kind == "input" and u.value is None and not u.line.init
-                else with_start(self.text_of(v.line.span).partition(" init ")[0], "0"),
+                else with_start(self.written.text(v.line.span).partition(" init ")[0], "0"),
             )
 
     def static_value(self, u: Declared, seen: set[str]) -> bool:

@@ -17,6 +17,7 @@ from seqc.compiler.check.align import shape
 from seqc.compiler.check.context import Bound, Context
 from seqc.compiler.check.layers import ordered, size_of
 from seqc.compiler.check.words import FUNCTIONS
+from seqc.compiler.check.written import import_of
 from seqc.compiler.diagnostics.diagnostic import Note
 from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.diagnostics.suggest import nearest
@@ -55,7 +56,7 @@ def resolve(c: Context, word: s.Expr) -> Callee:
         f"there is no cell, block, model or function `{word.id}` to put into a hole",
         span,
         label=f"did you mean `{near}`?" if near else "",
-        help=c.paste(span, near) if near else f"from … import {word.id}",
+        help=c.written.paste(span, near) if near else import_of(word.id),
     )
 
 
@@ -233,7 +234,7 @@ def sort_keywords(c: Context, e: s.Call, callee: spec.Body) -> _Bindings:
                 k.name_span,
                 label=f"did you mean `{near}`?" if near else "",
                 notes=(Note(f"{callee.name} is defined here", callee.span),),
-                help=c.paste(k.name_span, near) if near else "",
+                help=c.written.paste(k.name_span, near) if near else "",
             )
     return out
 
@@ -367,7 +368,9 @@ class _Match:
                     raise c.fail("SEQ0432", f"the dim `{name}` is bound to no whole number", k.span)
                 self.sizes[name] = size
             else:
-                raise c.fail("SEQ0431", f"the index `{name}` is bound to no axis", k.span, help=c.paste(k.value.span, "t"))
+                raise c.fail(
+                    "SEQ0431", f"the index `{name}` is bound to no axis", k.span, help=c.written.paste(k.value.span, "t")
+                )
 
     def run_along(self, given: Mapping[str, Expr]) -> tuple[tuple[tuple[str, str, bool], ...], bool]:
         """Along which of the caller's axes the callee runs; or that it runs beside the caller."""
@@ -413,7 +416,10 @@ class _Match:
             word = c.axis_word(i.arguments[0] if isinstance(i, s.Call) and reverse else i)
             if word is None or not c.is_axis(word):
                 raise c.fail(
-                    "SEQ0431", "`along =` takes an axis, or reverse(axis)", i.span, help=c.paste(k.value.span, "reverse(t)")
+                    "SEQ0431",
+                    "`along =` takes an axis, or reverse(axis)",
+                    i.span,
+                    help=c.written.paste(k.value.span, "reverse(t)"),
                 )
             out.append((word, reverse))
         return out
@@ -635,4 +641,4 @@ def extern(c: Context, e: s.Call, key: str) -> Expr:
 
 def several(c: Context, name: str, span: Span) -> Exception:
     """SEQ0232: the value holds several outs."""
-    return c.fail("SEQ0232", f"`{name}` holds several outs, say which one", span, help=f"{name}.OUT")
+    return c.fail("SEQ0232", f"`{name}` holds several outs, say which one", span, help=f"{name} = …")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from seqc.compiler.check.names import Declared, Names
 from seqc.compiler.check.relations import Ranges, form
 from seqc.compiler.check.words import TYPES
+from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.ir import expr as x
@@ -83,9 +84,7 @@ class Context:
     default_of_hole: Callable[[str], x.Callee | None] = lambda name: None
     make_special: Callable[[str, Mapping[str, str], Definitions], str] = lambda key, holes, definitions: key
     special: Callable[[str], Mapping[str, str]] = lambda key: {}
-    paste: Callable[[Span, str], str] = lambda span, new: new
-    """The line of the text with another word in place of a span: help that can be pasted."""
-    text_of: Callable[[Span], str] = lambda span: ""
+    written: Written = field(default_factory=lambda: Written({}))
 
     # ---- saying things ------------------------------------------------------------------------------------------------
 
@@ -98,8 +97,8 @@ class Context:
 
     def added(self, call: Span, keyword: str) -> str:
         """The line with one keyword more in a call."""
-        text = self.text_of(call)
-        return self.paste(call, f"{text[:-1]}{'' if text.endswith('(') or text.endswith('()') else ', '}{keyword})")
+        text = self.written.text(call)
+        return self.written.paste(call, f"{text[:-1]}{'' if text.endswith('(') or text.endswith('()') else ', '}{keyword})")
 
     # ---- axes ---------------------------------------------------------------------------------------------------------
 
@@ -224,10 +223,24 @@ class Context:
         if e is None:
             raise Untypable()
         if isinstance(e, x.Invoke) and not e.out and e.expansion is None and e.outs:
-            raise self.fail("SEQ0232", f"`{name}` holds several outs, say which one", span, help=f"{name}.{e.outs[0][0]}")
+            raise self.fail(
+                "SEQ0232",
+                f"`{name}` holds several outs, say which one",
+                span,
+                help=self.written.paste(span, f"{name}.{e.outs[0][0]}"),
+            )
         if isinstance(e, x.Eigh | x.Scan):
-            raise self.fail("SEQ0232", f"`{name}` holds several results, say which one", span, help=f"{name}.…")
+            raise self.fail(
+                "SEQ0232",
+                f"`{name}` holds several results, say which one",
+                span,
+                help=self.written.paste(span, f"{name}.{self.first_result(e)}"),
+            )
         return e.axes, e.type
+
+    def first_result(self, e: x.Eigh | x.Scan) -> str:
+        """The name of one of several results."""
+        return e.fields[0][0] if isinstance(e, x.Scan) else "values"
 
     def params_of(self, e: x.Invoke) -> dict[str, tuple[Axes, x.Type]]:
         """The parameters inside a called body, by path: for tying."""

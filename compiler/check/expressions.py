@@ -57,7 +57,12 @@ def typed(c: Context, e: s.Expr, want: Axes | None = None) -> Expr:
             if "text" in (left.type, right.type) and left.type != right.type:
                 raise c.fail("SEQ0406", "a text is compared with something else", e.span)
             if op not in ("==", "!=") and "complex" in (left.type, right.type):
-                raise c.fail("SEQ0407", "complex numbers have no order", e.span, help="compare abs(z), re(z) or im(z)")
+                raise c.fail(
+                    "SEQ0407",
+                    "complex numbers have no order",
+                    e.span,
+                    help=c.written.paste(a.span, f"abs({c.written.text(a.span)})"),
+                )
             axes = align.aligned(c, [left, right], "a comparison", e.span)
             return x.Apply(COMPARE[op], (left, right), axes=axes, type="bool", span=e.span)
         case s.Logical(op=op, left=a, right=b):
@@ -81,7 +86,12 @@ def typed(c: Context, e: s.Expr, want: Axes | None = None) -> Expr:
 def truth(c: Context, e: Expr) -> Expr:
     """`e`, which must be a bool."""
     if e.type != "bool":
-        raise c.fail("SEQ0404", "a condition must be true or false, this is a number", e.span, help="compare it, e.g. … > 0")
+        raise c.fail(
+            "SEQ0404",
+            "a condition must be true or false, this is a number",
+            e.span,
+            help=c.written.paste(e.span, f"{c.written.text(e.span)} > 0"),
+        )
     return e
 
 
@@ -142,7 +152,9 @@ def name(c: Context, e: s.Name) -> Expr:
     if (number := reads.number(c, e.id, e.span)) is not None:
         return number
     if e.id in n.holes or e.id in c.definitions.names():
-        raise c.fail("SEQ0222", f"`{e.id}` is a body or a function, not a value", e.span, help=c.paste(e.span, f"{e.id}(…)"))
+        raise c.fail(
+            "SEQ0222", f"`{e.id}` is a body or a function, not a value", e.span, help=c.written.paste(e.span, f"{e.id}(…)")
+        )
     raise unknown(c, e)
 
 
@@ -153,12 +165,12 @@ def unknown(c: Context, e: s.Name) -> Exception:
         if ("SEQ0220", e.id) in c.told:
             return Untypable()
         c.told.add(("SEQ0220", e.id))
-    help_ = c.paste(e.span, near) if near else f"{e.id} : [D] = …"
+    help_ = c.written.paste(e.span, near) if near else f"{e.id} : [D] = …"
     label = f"did you mean `{near}`?" if near else "no value, dim or index has this name"
     for tail in ("_prev", "_old", "_last", "prev", "_tm1", "_t"):
         stem = e.id.removesuffix(tail)
         if stem != e.id and stem in c.names.values:
-            help_ = c.paste(e.span, f"{stem}[{c.chain or 't'}-1]")
+            help_ = c.written.paste(e.span, f"{stem}[{c.chain or 't'}-1]")
             label = "the value of the step before is read with a lag"
             break
     return c.fail(

@@ -15,6 +15,7 @@ from seqc.compiler.check import align, expressions, layers
 from seqc.compiler.check.align import shape
 from seqc.compiler.check.context import Bound, Context
 from seqc.compiler.check.words import DRAWS, ELEMENTWISE, FUNCTIONS, KEEPING, LAYERS, NORMS, PASSES_SHAPE, REDUCING, STARTS_ONLY
+from seqc.compiler.check.written import import_of
 from seqc.compiler.diagnostics.diagnostic import Note
 from seqc.compiler.diagnostics.suggest import nearest
 from seqc.compiler.ir import expr as x
@@ -47,7 +48,7 @@ def keywords(c: Context, e: s.Call) -> dict[str, s.Keyword]:
                 k.name_span,
                 label=f"did you mean `{near}`?" if near else "",
                 notes=() if near or not allowed else (Note(f"it takes {allowed.replace(' ', ', ')}"),),
-                help=c.paste(k.name_span, near) if near else "",
+                help=c.written.paste(k.name_span, near) if near else "",
             )
         out[k.name] = k
     return out
@@ -79,7 +80,7 @@ def over(c: Context, e: s.Call, k: s.Keyword | None, operand: Expr) -> Axes:
                 n.span,
                 label="no such axis",
                 notes=(Note(f"this has {shape(operand.axes)}", operand.span),),
-                help=c.paste(n.span, near or operand.axes[-1]) if operand.axes else "",
+                help=c.written.paste(n.span, near or operand.axes[-1]) if operand.axes else "",
             )
         out.append(n.id)
     return tuple(dict.fromkeys(out))
@@ -108,7 +109,7 @@ def builtin(c: Context, e: s.Call, want: Axes | None) -> Expr:
             f"there is no function, layer or body `{f}`",
             e.function_span,
             label=f"did you mean `{near}`?" if near else "",
-            help=c.paste(e.function_span, near) if near else f"from … import {f}",
+            help=c.written.paste(e.function_span, near) if near else import_of(f),
         )
     k = keywords(c, e)
     if f in LAYERS:
@@ -189,6 +190,10 @@ def builtin(c: Context, e: s.Call, want: Axes | None) -> Expr:
     raise AssertionError(f)
 
 
+def _listed(axes: Axes) -> str:
+    return axes[0] if len(axes) == 1 else shape(axes)
+
+
 def known_axis(c: Context, n: s.Name) -> str:
     """The name, where it is an axis of this body."""
     if not c.is_axis(n.id):
@@ -197,7 +202,7 @@ def known_axis(c: Context, n: s.Name) -> str:
             "SEQ0415",
             f"there is no axis `{n.id}`",
             n.span,
-            help=c.paste(n.span, near) if near else f"{'dim' if n.id[:1].isupper() else 'index'} {n.id}",
+            help=c.written.paste(n.span, near) if near else f"{'dim' if n.id[:1].isupper() else 'index'} {n.id}",
         )
     return n.id
 
@@ -226,7 +231,12 @@ def elementwise(c: Context, e: s.Call, want: Axes | None) -> Expr:
         return x.Apply(f, args, axes=args[0].axes, type="text", span=e.span)
     kind = args[0].type if f == "stop" else align.promoted(c, args, f"`{f}`")
     if kind == "complex" and (f in REAL_ONLY or f in ("max", "min", "complex")):
-        raise c.fail("SEQ0407", f"`{f}` is not defined for complex numbers", e.span, help="take abs(z), re(z) or im(z) first")
+        raise c.fail(
+            "SEQ0407",
+            f"`{f}` is not defined for complex numbers",
+            e.span,
+            help=c.written.paste(args[0].span, f"abs({c.written.text(args[0].span)})"),
+        )
     axes = align.aligned(c, args, f"`{f}`", e.span) if len(args) > 1 else args[0].axes
     if f in ("re", "im"):
         kind = "real"
@@ -259,7 +269,10 @@ def reduce(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
     f = e.function
     if f in ("max", "min") and arg.type == "bool":
         raise c.fail(
-            "SEQ0405", f"a bool cannot stand in `{f}`", arg.span, help=c.paste(arg.span, f"where({c.text_of(arg.span)}, 1, 0)")
+            "SEQ0405",
+            f"a bool cannot stand in `{f}`",
+            arg.span,
+            help=c.written.paste(arg.span, f"where({c.written.text(arg.span)}, 1, 0)"),
         )
     kind = align.promoted(c, [arg], f"`{f}`")
     kind = "int" if f == "argmax" else "real" if kind == "int" and f in ("mean", "logsumexp") else kind
@@ -309,7 +322,10 @@ def draw(c: Context, e: s.Call, want: Axes | None) -> Expr:
     args = tuple(expressions.typed(c, a) for a in e.arguments)
     if f in STARTS_ONLY and c.where not in ("init", "start"):
         raise c.fail(
-            "SEQ0418", f"`{f}` is a start of weights and has no meaning here", e.span, help="param W : [N, M] init " + f + "()"
+            "SEQ0418",
+            f"`{f}` is a start of weights and has no meaning here",
+            e.span,
+            help=c.written.paste(e.span, "normal(0, 1)"),
         )
     if c.where == "equation" and not c.input_default:
         raise c.fail(
@@ -354,7 +370,7 @@ def dot(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
                 f"`dot` over `{n.id}`, but one operand has {shape(lacking.axes)}",
                 n.span,
                 notes=(Note(f"this has {shape(a.axes)}", a.span), Note(f"this has {shape(b.axes)}", b.span)),
-                help=c.paste(n.span, next((i for i in reversed(a.axes) if i in b.axes), "…")),
+                help=c.written.paste(n.span, next((i for i in reversed(a.axes) if i in b.axes), "…")),
             )
         gone.append(n.id)
     axes = without((*a.axes, *without(b.axes, a.axes)), tuple(gone))
@@ -372,7 +388,7 @@ def gather(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
             border = word.value.id if isinstance(word.value, s.Name) else "?"
             if border not in ("wrap", "clamp", "zero"):
                 raise c.fail(
-                    "SEQ0419", "a border is wrap, clamp or zero", word.value.span, help=c.paste(word.value.span, "zero")
+                    "SEQ0419", "a border is wrap, clamp or zero", word.value.span, help=c.written.paste(word.value.span, "zero")
                 )
             continue
         axis = c.axis_word(s.Name(name, span=word.span)) or name
@@ -400,7 +416,7 @@ def split(c: Context, e: s.Call) -> Expr:
                 "SEQ0420",
                 f"`split` cuts an axis of its operand into two or more; this has {shape(out.axes)}",
                 k.span,
-                help=c.paste(k.span, f"{k.name if k.name in out.axes or not out.axes else out.axes[0]} = [m, J]"),
+                help=c.written.paste(k.span, f"{k.name if k.name in out.axes or not out.axes else out.axes[0]} = [m, J]"),
             )
         found = [known_axis(c, p) for p in parts]
         if len(set(found)) != len(found) or set(found) & set(without(out.axes, (k.name,))):
@@ -490,7 +506,9 @@ def grad(c: Context, e: s.Call) -> Expr:
             "SEQ0416",
             f"`grad` takes the derivative of a real scalar, this has {shape(loss.axes)}",
             loss.span,
-            help="sum(…, over = …)",
+            help=c.written.paste(loss.span, f"sum({c.written.text(loss.span)}, over = {_listed(loss.axes)})")
+            if loss.axes
+            else "",
         )
     if not isinstance(wrt, x.Read) or wrt.type not in ("real", "complex"):
         raise c.fail("SEQ0416", "`grad` is taken by a value that is read", wrt.span, help="grad(loss, M[t-1])")
@@ -529,7 +547,7 @@ def scan(c: Context, e: s.Call) -> Expr:
             "SEQ0226",
             f"there is no operator `{word}`",
             e.arguments[0].span,
-            help=c.paste(e.arguments[0].span, near) if near else f"operator {word or 'Op'}(…): …",
+            help=c.written.paste(e.arguments[0].span, near) if near else f"operator {word or 'Op'}(…): …",
         )
     given = {k.name: expressions.typed(c, k.value) for k in e.keywords}
     for n, _, _ in op.fields:

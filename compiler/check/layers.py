@@ -185,7 +185,7 @@ def result_dims(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | 
             f"`{e.function}` does not know what shape it has here",
             e.span,
             label="something other than elementwise operations stands between it and the `=`",
-            help=c.added(e.span, "to = [H, K]"),
+            help=c.added(e.span, f"to = {_guess(c, e)}"),
         )
     lost = [a for a in mapped if a not in want]
     if lost:
@@ -196,6 +196,14 @@ def result_dims(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | 
             help=f"over = [{', '.join(lost)}] mixes it; or declare the result with it",
         )
     return tuple(a for a in want if a not in mapped and a not in per and (is_dim(a) or a in c.static_indices() and "to" in k))
+
+
+def _guess(c: Context, e: s.Call) -> str:
+    """The dims of a layer's first operand, where that is a plain name: the likeliest shape."""
+    a = e.arguments[0]
+    v = c.names.values.get(a.id) if isinstance(a, s.Name) else None
+    dims = [i.text for i in v.line.shape.axes if is_dim(i.text)] if v is not None and v.line.shape is not None else []
+    return shape(dims or ["D"])
 
 
 def per_axes(c: Context, k: Mapping[str, s.Keyword], args: Sequence[Expr]) -> Axes:
@@ -209,7 +217,8 @@ def per_axes(c: Context, k: Mapping[str, s.Keyword], args: Sequence[Expr]) -> Ax
                 "SEQ0424",
                 f"`per = {n.id}`, but no operand has that axis",
                 n.span,
-                label=" and ".join(shape(a.axes) for a in args),
+                label=f"it has {' and '.join(shape(a.axes) for a in args)}",
+                help=c.written.paste(n.span, next((a for o in args for a in o.axes if is_dim(a)), "…")),
             )
         if not is_dim(n.id) and n.id not in c.static_indices():
             raise c.fail(
@@ -424,7 +433,9 @@ def vocabulary(c: Context, ids: Expr, written: s.Expr) -> Expr:
             "SEQ0425",
             "the size of this table is not known: what is looked up has no range",
             ids.span,
-            help="in ids : [t] of int in [0, W)",
+            help=f"{c.written.text(v.line.span)} in [0, W)"
+            if v is not None and v.value is None
+            else "ids : [t] of int in [0, W) = …",
         )
     where, c.where = c.where, "dims"
     try:
@@ -550,7 +561,7 @@ def padding(c: Context, k: s.Keyword | None) -> tuple[Literal["causal", "wrap", 
             f"there is no pad `{k.value.id}`",
             k.value.span,
             label="wrap, clamp and zero keep the size; a number is explicit",
-            help=c.paste(k.value.span, "clamp" if k.value.id in ("replicate", "edge", "border") else "zero"),
+            help=c.written.paste(k.value.span, "clamp" if k.value.id in ("replicate", "edge", "border") else "zero"),
         )
     return "explicit", expressions.typed(c, k.value)
 
@@ -614,14 +625,14 @@ def norm(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
                 "SEQ0428",
                 "a norm without gain and shift says `affine = none`",
                 k["affine"].value.span,
-                help=c.paste(k["affine"].value.span, "none"),
+                help=c.written.paste(k["affine"].value.span, "none"),
             )
         affine = False
     eps = EPS[e.function]
     if "eps" in k:
         number = expressions.typed(c, k["eps"].value)
         if not isinstance(number, x.Literal_) or not isinstance(number.value, int | float) or number.value < 0:
-            raise c.fail("SEQ0428", "`eps` is a number", k["eps"].value.span, help=c.paste(k["eps"].value.span, "1e-5"))
+            raise c.fail("SEQ0428", "`eps` is a number", k["eps"].value.span, help=c.written.paste(k["eps"].value.span, "1e-5"))
         eps = float(number.value)
     groups = expressions.typed(c, k["groups"].value) if "groups" in k else None
     if groups is not None and e.function != "groupnorm":

@@ -10,10 +10,11 @@ Refuses: SEQ0201 (declared twice), SEQ0202 (two equations), SEQ0203 (case of a d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from seqc.compiler.check.words import CONSTANTS, FUNCTIONS, SPECIAL_AXES, TYPES
+from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.diagnostics.suggest import nearest
@@ -87,9 +88,9 @@ class Names:
         return [*self.values, *self.dims, *self.indices, *self.level_names(), *self.chain, *self.holes]
 
 
-def collect(body: s.Body, sink: Sink, paste: Callable[[Span, str], str], text_of: Callable[[Span], str]) -> Names:
-    """The names of `body`, in textual order; findings go to `sink`, with lines to paste made by `paste` and `text_of`."""
-    return _Collector(body, sink, paste, text_of).run()
+def collect(body: s.Body, sink: Sink, written: Written) -> Names:
+    """The names of `body`, in textual order; findings go to `sink`, with lines to paste made from `written`."""
+    return _Collector(body, sink, written).run()
 
 
 def with_start(text: str, start: str) -> str:
@@ -103,8 +104,8 @@ def with_start(text: str, start: str) -> str:
 
 
 class _Collector:
-    def __init__(self, body: s.Body, sink: Sink, paste: Callable[[Span, str], str], text_of: Callable[[Span], str]) -> None:
-        self.body, self.sink, self.names, self.paste, self.text_of = body, sink, Names(), paste, text_of
+    def __init__(self, body: s.Body, sink: Sink, written: Written) -> None:
+        self.body, self.sink, self.names, self.written = body, sink, Names(), written
         self.wanted = 0
         self.places: dict[str, Span] = {}
         self.later: list[tuple[s.Declaration, tuple[str, ...]]] = []
@@ -135,7 +136,7 @@ class _Collector:
                 "SEQ0204",
                 f"`{name}` is a word of the language and cannot be a name",
                 word.span,
-                help=self.paste(word.span, f"{name}_"),
+                help=self.written.paste(word.span, f"{name}_"),
             )
             return False
         if name in self.places:
@@ -145,7 +146,7 @@ class _Collector:
                 f"`{name}` is declared twice in {self.body.name}",
                 word.span,
                 notes=(Note("first declared here", first),),
-                help=self.paste(word.span, f"{name}2"),
+                help=self.written.paste(word.span, f"{name}2"),
             )
             return False
         self.places[name] = word.span
@@ -178,7 +179,7 @@ class _Collector:
                 f"the dim `{dim.name}` must start upper-case",
                 dim.name.span,
                 label="dims are upper-case, indices lower-case",
-                help=self.paste(dim.name.span, dim.name.text[0].upper() + dim.name.text[1:]),
+                help=self.written.paste(dim.name.span, dim.name.text[0].upper() + dim.name.text[1:]),
             )
         self.names.dims[dim.name.text] = dim
 
@@ -197,7 +198,7 @@ class _Collector:
                 f"the index `{name}` must start lower-case",
                 index.name.span,
                 label="dims are upper-case, indices lower-case",
-                help=self.paste(index.name.span, name[0].lower() + name[1:]),
+                help=self.written.paste(index.name.span, name[0].lower() + name[1:]),
             )
         self.names.indices[name] = (index, level)
 
@@ -226,7 +227,7 @@ class _Collector:
                 f"`{name}` is an axis and cannot be a value as well",
                 line.name.span,
                 label="in an expression it is the number of the step",
-                help=self.paste(line.name.span, f"{name}_"),
+                help=self.written.paste(line.name.span, f"{name}_"),
             )
             return
         if line.kind == "out":
@@ -249,7 +250,9 @@ class _Collector:
                 f"there is no type `{line.type}`",
                 line.type.span,
                 label=f"types are {', '.join(TYPES)}",
-                help=self.paste(line.type.span, WIDTHS.get(line.type.text) or nearest(line.type.text, list(TYPES)) or "f32"),
+                help=self.written.paste(
+                    line.type.span, WIDTHS.get(line.type.text) or nearest(line.type.text, list(TYPES)) or "f32"
+                ),
             )
         kind = KINDS.get(line.kind, line.kind)
         made = Declared(
@@ -271,7 +274,7 @@ class _Collector:
             f"`{name}` has no shape",
             name.span,
             label="which axes does it have?",
-            help=self.paste(name.span, f"{name} : [D]"),
+            help=self.written.paste(name.span, f"{name} : [D]"),
         )
 
     def equation(self, line: s.Declaration, level: tuple[str, ...]) -> None:
@@ -285,7 +288,7 @@ class _Collector:
                     f"there is no value `{name}` to give back",
                     line.name.span,
                     label=f"did you mean `{near}`?" if near else "not defined in this body",
-                    help=self.paste(line.name.span, near or f"{name} : [D] = …"),
+                    help=self.written.paste(line.name.span, near or f"{name} : [D] = …"),
                 )
             else:
                 known.out = True
@@ -300,7 +303,7 @@ class _Collector:
                     f"`{name}` is not declared; the state `{near}` has no equation",
                     line.name.span,
                     notes=(Note(f"`{near}` is declared here", self.names.values[near].span),),
-                    help=self.paste(line.name.span, near),
+                    help=self.written.paste(line.name.span, near),
                 )
                 self.names.values[near].equation = line
                 return
@@ -319,7 +322,7 @@ class _Collector:
                 line.name.span,
                 notes=(Note("the first one", known.equation.name.span),),
                 label="nothing is reassigned: give the second one a name of its own",
-                help=self.paste(line.name.span, f"{name}2 : {self.shape(known)}"),
+                help=self.written.paste(line.name.span, f"{name}2 : {self.shape(known)}"),
             )
             return
         if known.kind in ("param",):
@@ -328,7 +331,7 @@ class _Collector:
                 f"the parameter `{name}` cannot have an equation: it is learned",
                 line.name.span,
                 notes=(Note("declared here", known.span),),
-                help=with_start(self.text_of(known.line.span), "…"),
+                help=with_start(self.written.text(known.line.span), "…"),
             )
             return
         if known.level != level:
@@ -338,7 +341,7 @@ class _Collector:
                 line.name.span,
                 notes=(Note("declared here", known.span),),
                 label=f"the declaration stands {self.place(known.level)}, this stands {self.place(level)}",
-                help=self.text_of(known.line.span),
+                help=self.written.text(known.line.span),
             )
             known.level = level
         known.equation = line
@@ -359,7 +362,7 @@ class _Collector:
                     f"the state `{v.name}` has no start",
                     v.span,
                     label="needs `init`",
-                    help=with_start(self.text_of(v.line.span), "0"),
+                    help=with_start(self.written.text(v.line.span), "0"),
                 )
             if v.kind in ("let", "gate", "out", "loss") and v.value is None and not v.line.name.text.startswith("_"):
                 self.sink.report(
@@ -367,7 +370,7 @@ class _Collector:
                     f"`{v.name}` has a shape but no equation",
                     v.span,
                     label="neither an equation nor an input",
-                    help=f"{self.text_of(v.line.span)} = …",
+                    help=f"{self.written.text(v.line.span)} = …",
                 )
         if not self.wanted and not any(v.kind in ("loss",) for v in self.names.values.values()):
             last = next(

@@ -16,6 +16,7 @@ from seqc.compiler.check.context import Bound, Context, Definitions, Untypable
 from seqc.compiler.check.names import Names
 from seqc.compiler.check.rules import RULES
 from seqc.compiler.check.words import FUNCTIONS, TYPES
+from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.diagnostics.suggest import nearest
@@ -36,6 +37,7 @@ def check(project: Project, sink: Sink) -> spec.Program:
 class _Checker:
     def __init__(self, project: Project, sink: Sink) -> None:
         self.project, self.sink = project, sink
+        self.written = Written(project.sources)
         self.bodies: dict[str, spec.Body | None] = {}
         self.order: list[str] = []
         self.open: list[str] = []
@@ -63,7 +65,7 @@ class _Checker:
         bodies = {k: b for k in self.order if (b := self.bodies[k]) is not None}
         for b in bodies.values():
             for rule in RULES:
-                rule(b, self.sink)
+                rule(b, self.sink, self.written)
         self.allow()
         self.sink.stop()
         path = self.project.main.path
@@ -118,7 +120,7 @@ class _Checker:
                     "SEQ0214",
                     f"`{name}` is a function of the language and cannot be defined anew",
                     d.name.span,
-                    help=self.paste(d.name.span, f"{name}_"),
+                    help=self.written.paste(d.name.span, f"{name}_"),
                 )
             if name in seen:
                 self.sink.report(
@@ -126,14 +128,14 @@ class _Checker:
                     f"`{name}` is defined twice in this file",
                     d.name.span,
                     notes=(Note("first here", seen[name]),),
-                    help=self.paste(d.name.span, f"{name}2"),
+                    help=self.written.paste(d.name.span, f"{name}2"),
                 )
             elif name in out.names():
                 self.sink.report(
                     "SEQ0201",
                     f"`{name}` is imported and defined here as well",
                     d.name.span,
-                    help=self.paste(d.name.span, f"{name}2"),
+                    help=self.written.paste(d.name.span, f"{name}2"),
                 )
             seen[name] = d.name.span
             add(name, key, d)
@@ -177,14 +179,13 @@ class _Checker:
             line,
             definitions,
             self.sink,
-            self.text_of,
+            self.written,
             self.body,
             self.operator,
             self.extern,
             self.fn_scope,
             self.make_special,
             lambda k: self.specials[k][1] if k in self.specials else {},
-            self.paste,
         ).run()
         self.open.pop()
         self.bodies[key] = made
@@ -203,26 +204,6 @@ class _Checker:
     def fn_scope(self, key: str) -> Definitions:
         """The definitions that a fn sees."""
         return self.scopes[key.partition(":")[0]]
-
-    def text_of(self, span: Span) -> str:
-        """The text of a line of the spec, without comments, on one line."""
-        source = self.project.sources.get(span.file)
-        if source is None:
-            return ""
-        parts = []
-        for n in range(span.line, span.end_line + 1):
-            text = source.line(n)
-            end = span.end_column - 1 if n == span.end_line else len(text)
-            parts.append(_uncommented(text[:end][span.column - 1 if n == span.line else 0 :]).strip())
-        return " ".join(p for p in parts if p)
-
-    def paste(self, span: Span, new: str) -> str:
-        """The line that holds `span`, without comment and indentation, with `new` in place of the span."""
-        source = self.project.sources.get(span.file)
-        if source is None or span.line != span.end_line:
-            return new
-        line = source.line(span.line)
-        return _uncommented(line[: span.column - 1] + new + line[span.end_column - 1 :]).strip()
 
     # ---- the rest -----------------------------------------------------------------------------------------------------
 
@@ -249,7 +230,7 @@ class _Checker:
         c = Context(
             fake, names, self.scopes[key.partition(":")[0]], self.sink, self.body, self.operator, self.extern, self.fn_scope
         )
-        c.where = "operator"
+        c.where, c.written = "operator", self.written
         ok = True
         identity: list[Expr] = []
         if len(line.identity) != len(fields):
@@ -322,7 +303,7 @@ class _Checker:
                             f"an extern has no trait `{t}`",
                             t.span,
                             label="pure, impure, gradient",
-                            help=self.paste(t.span, nearest(t.text, ["pure", "impure", "gradient"]) or "pure"),
+                            help=self.written.paste(t.span, nearest(t.text, ["pure", "impure", "gradient"]) or "pure"),
                         )
                 made = spec.Extern(
                     key,
@@ -345,14 +326,3 @@ class _Checker:
                     "SEQ0201", f"`{line.name}` has two parameters `{p}`", p.span, notes=(Note("the first one", seen[p.text]),)
                 )
             seen[p.text] = p.span
-
-
-def _uncommented(text: str) -> str:
-    """The text before a `#` that stands outside of quotes."""
-    quoted = False
-    for i, ch in enumerate(text):
-        if ch == '"':
-            quoted = not quoted
-        elif ch == "#" and not quoted:
-            return text[:i]
-    return text

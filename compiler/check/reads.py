@@ -99,7 +99,7 @@ def field_read(c: Context, name: str, path: list[str], span: Span) -> Expr:
         else (
             Note(f"it has {', '.join(f'`{f}`' for f in list(found)[:12])}" if found else "only calls and layers have fields"),
         ),
-        help=c.paste(span, f"{name}.{near}") if near else "",
+        help=c.written.paste(span, f"{name}.{near}") if near else "",
     )
 
 
@@ -133,7 +133,7 @@ def read(c: Context, e: s.Read) -> Expr:
             "SEQ0413",
             "a number is the same everywhere and cannot be read at a position",
             e.span,
-            help=c.paste(e.span, _word(e.base)),
+            help=c.written.paste(e.span, _word(e.base)),
         )
     if not isinstance(base, Read):
         name = c.hide(base, e.span)
@@ -199,7 +199,7 @@ def needs_start(c: Context, r: Read) -> None:
                 r.span,
                 label="what is it before the first step?",
                 notes=(Note(f"`{r.name}` is declared here, without `init`", v.span),),
-                help=with_start(c.text_of(v.line.span), "0"),
+                help=with_start(c.written.text(v.line.span), "0"),
             )
             return
 
@@ -218,7 +218,7 @@ def one(c: Context, base: Read, item: s.Expr | s.At, axes: list[str]) -> tuple[M
                 f"`{base.name}` has no axis `{word}` to read at",
                 item.span,
                 label=f"it has {shape(axes)}",
-                help=c.paste(item.span, f"{near or (axes[0] if axes else word)} = {c.text_of(item.index.span)}")
+                help=c.written.paste(item.span, f"{near or (axes[0] if axes else word)} = {c.written.text(item.index.span)}")
                 if axes
                 else "",
             )
@@ -239,7 +239,7 @@ def one(c: Context, base: Read, item: s.Expr | s.At, axes: list[str]) -> tuple[M
             "SEQ0408",
             f"a position must be a whole number, this is a {index.type}",
             index.span,
-            help=c.paste(index.span, f"floor({c.text_of(index.span)})") if index.type == "real" else "",
+            help=c.written.paste(index.span, f"floor({c.written.text(index.span)})") if index.type == "real" else "",
         )
     return classify(c, base, axis, index, item.span, axes)
 
@@ -287,7 +287,7 @@ def classify(
     if axis == "call":
         steps = steps_back(c, index, "call")
         if steps is None or c.ranges().of(steps)[0] < 1:
-            raise c.fail("SEQ0305", "only earlier calls can be read", span, help=f"{base.name}[call-1]")
+            raise c.fail("SEQ0305", "only earlier calls can be read", span, help=c.written.paste(span, "call-1"))
         return Move("call", "call", steps, past=True), ()
     value_level = c.value_level(base.name)
     if c.is_level_id(axis):
@@ -364,7 +364,8 @@ def ahead(c: Context, base: Read, axis: str, index: Expr, span: Span, *, certain
         else f"this read of `{base.name}` may look ahead: nothing proves that it is at or before this step",
         span,
         label="a step cannot wait for its future" if certain else "",
-        help=f"{base.name}[{axis}-1] reads the step before; what sees the whole sequence is a block with the axis `{axis}`",
+        notes=(Note(f"what sees the whole sequence is a block whose shapes have the axis `{axis}`"),),
+        help=c.written.paste(span, f"{axis}-1"),
     )
 
 

@@ -53,7 +53,7 @@ def _setting(c: Context, line: s.Setting) -> spec.Setting:
             f"a schedule has no `{line.name}`",
             line.name.span,
             label="scan, backward or stop",
-            help=c.paste(line.name.span, near or "scan"),
+            help=c.written.paste(line.name.span, near or "scan"),
         )
     choices = []
     for v in line.values:
@@ -66,7 +66,7 @@ def _setting(c: Context, line: s.Setting) -> spec.Setting:
                 f"there is no {line.name} `{word or '…'}`",
                 v.span,
                 label=", ".join(known),
-                help=c.paste(v.span, near or known[0]),
+                help=c.written.paste(v.span, near or known[0]),
             )
         choices.append((word, _options(c, v, word) if isinstance(v, s.Call) else ()))
     return spec.Setting(line.name.text, tuple(choices), span=line.span)
@@ -87,12 +87,16 @@ def _options(c: Context, call: s.Call, word: str) -> tuple[tuple[str, str | floa
                 f"`{word}` has no option `{name}`",
                 spans.get(name, value.span),
                 label=f"it has {', '.join(allowed)}" if allowed else "it has none",
-                help=c.paste(spans.get(name, value.span), near) if near else c.paste(call.span, word) if not allowed else "",
+                help=c.written.paste(spans.get(name, value.span), near)
+                if near
+                else c.written.paste(call.span, word)
+                if not allowed
+                else "",
             )
         if isinstance(value, s.Name) and name == "jacobian":
             if value.id not in ("full", "diagonal", "none"):
                 raise c.fail(
-                    "SEQ0238", "a Jacobian is full, diagonal or none", value.span, help=c.paste(value.span, "diagonal")
+                    "SEQ0238", "a Jacobian is full, diagonal or none", value.span, help=c.written.paste(value.span, "diagonal")
                 )
             out.append((name, value.id))
             continue

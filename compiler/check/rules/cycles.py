@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import networkx as nx
 
+from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 
 
-def check(body: spec.Body, sink: Sink) -> None:
+def check(body: spec.Body, sink: Sink, written: Written) -> None:
     """Reports every loop once."""
     graph = same_step_graph(body)
     table = body.table

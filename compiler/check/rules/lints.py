@@ -10,14 +10,15 @@ SEQ-W05  `x - x`
 from __future__ import annotations
 
 from seqc.compiler.check.rules.ranges import stabilised
+from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 
 
-def check(body: spec.Body, sink: Sink) -> None:
+def check(body: spec.Body, sink: Sink, written: Written) -> None:
     """All lints of one body."""
-    unread(body, sink)
+    unread(body, sink, written)
     for v in body.values:
         if v.value is None:
             continue
@@ -30,10 +31,10 @@ def check(body: spec.Body, sink: Sink) -> None:
                     help="m = max(m[t-1], s), then expdiff(s, m)",
                 )
             if isinstance(n, x.Apply) and n.fn == "sub" and n.args[0] == n.args[1] and not isinstance(n.args[0], x.Literal_):
-                sink.report("SEQ-W05", "this is always 0", n.span)
+                sink.report("SEQ-W05", "this is always 0", n.span, help=written.paste(n.span, "0"))
 
 
-def unread(body: spec.Body, sink: Sink) -> None:
+def unread(body: spec.Body, sink: Sink, written: Written) -> None:
     """SEQ-W01 and SEQ-W04. An input may stand unread: it lets a body fit a hole."""
     now: set[str] = set(body.outs)
     ever: set[str] = set(body.outs)
@@ -51,12 +52,17 @@ def unread(body: spec.Body, sink: Sink) -> None:
             continue
         if v.name not in ever:
             if v.kind not in ("input", "param", "const"):
-                sink.report("SEQ-W04", f"nothing reads `{v.name}`", v.span, help=f"out {v.name}")
+                sink.report(
+                    "SEQ-W04",
+                    f"nothing reads `{v.name}`",
+                    v.span,
+                    help=written.paste(v.span, f"out {v.name}") if v.kind == "let" else f"out {v.name}",
+                )
         elif v.kind in ("let", "gate") and body.topology:
             sink.report(
                 "SEQ-W01",
                 f"`{v.name}` is read only with a lag: its value of this step is used nowhere",
                 v.span,
                 notes=(Note("the last step's value is computed for nothing"),),
-                help="# seqc: allow SEQ-W01",
+                help=f"{written.paste(v.span, v.name)}    # seqc: allow SEQ-W01",
             )

@@ -6,12 +6,13 @@ stream; but what it reads may not depend on a state of the same loop, and `requi
 
 from __future__ import annotations
 
+from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 
 
-def check(body: spec.Body, sink: Sink) -> None:
+def check(body: spec.Body, sink: Sink, written: Written) -> None:
     """Proves `require causal`."""
     wanted = [r for r in body.requirements if r.word == "causal"]
     if not wanted:

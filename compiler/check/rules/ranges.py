@@ -13,13 +13,15 @@ from collections.abc import Iterable
 
 from seqc.compiler.check.rules import intervals as iv
 from seqc.compiler.check.rules.intervals import ALL, INF, Interval, point
+from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
+from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.ir.expr import Expr
 
 
-def check(body: spec.Body, sink: Sink) -> None:
+def check(body: spec.Body, sink: Sink, written: Written) -> None:
     """Proves every claim of the body, or says which interval was found."""
     r = Ranges(body)
     for v in body.values:
@@ -32,6 +34,10 @@ def check(body: spec.Body, sink: Sink) -> None:
                 f"the range of `{v.name}` is empty: {claim}",
                 v.bounds.low.span.to(v.bounds.high.span),
                 label="the lower end comes first",
+                help=written.paste(
+                    v.bounds.low.span.to(v.bounds.high.span),
+                    f"{written.text(v.bounds.high.span)}, {written.text(v.bounds.low.span)}",
+                ),
             )
             continue
         if v.kind in ("param", "const") or v.type in ("complex", "bool", "text"):
@@ -46,7 +52,7 @@ def check(body: spec.Body, sink: Sink) -> None:
                     v.start.span,
                     label=f"outside of {claim}",
                     notes=(Note("claimed here", v.span),),
-                    help=f"init {_inside(claim)}",
+                    help=written.paste(v.start.span, _inside(claim)),
                 )
         if v.value is None or isinstance(v.value, x.NotGiven):
             continue
@@ -60,7 +66,7 @@ def check(body: spec.Body, sink: Sink) -> None:
                 v.value.span,
                 label=f"this is in {found}",
                 notes=(Note("claimed here", v.span),),
-                help=_help(found, claim),
+                help=_help(written.text(v.value.span), v.value.span, found, claim, written),
             )
     for requirement in body.requirements:
         if requirement.word == "conservative":
@@ -89,13 +95,21 @@ def _inside(claim: Interval) -> str:
     return f"{ends[0]:g}" if ends else f"{(claim.low + claim.high) / 2:g}" if math.isfinite(claim.low + claim.high) else "…"
 
 
-def _help(found: Interval, claim: Interval) -> str:
-    if claim.low == 0 and claim.high == 1:
-        return "sigmoid(…) is in (0, 1); min(max(…, 0), 1) is in [0, 1]"
-    if claim.low == 0 and claim.high == INF:
-        return "softplus(…) and exp(…) are in (0, inf)"
-    if claim.low == -1 and claim.high == 1:
-        return "tanh(…) is in (-1, 1)"
+def _help(text: str, span: Span, found: Interval, claim: Interval, written: Written) -> str:
+    """The line with a function around the equation that keeps the claim."""
+    ends = (claim.low, claim.high)
+    is_open = claim.low_open or claim.high_open
+    into = {
+        (0.0, 1.0): "sigmoid({})" if is_open else "min(max({}, 0), 1)",
+        (0.0, INF): "softplus({})" if claim.low_open else "relu({})",
+        (-1.0, 1.0): "tanh({})" if is_open else "min(max({}, -1), 1)",
+        (-INF, 0.0): "-softplus({})",
+    }
+    if ends in into:
+        return written.paste(span, into[ends].format(text))
+    low, high = (f"{v:g}" for v in ends)
+    if not is_open and math.isfinite(sum(ends)):
+        return written.paste(span, f"min(max({text}, {low}), {high})")
     return f"claim {found}, or clip with min and max"
 
 

@@ -1,0 +1,54 @@
+"""The text of the spec, for help that can be pasted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seqc.compiler.diagnostics.source import Source
+from seqc.compiler.diagnostics.span import Span
+from seqc.compiler.frontend.bundled import bundled
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The sources of a project, by the path that spans carry."""
+
+    sources: Mapping[str, Source]
+
+    def text(self, span: Span) -> str:
+        """What stands there, without comments, on one line."""
+        source = self.sources.get(span.file)
+        if source is None:
+            return ""
+        parts = []
+        for n in range(span.line, span.end_line + 1):
+            text = source.line(n)
+            end = span.end_column - 1 if n == span.end_line else len(text)
+            parts.append(_uncommented(text[:end][span.column - 1 if n == span.line else 0 :]).strip())
+        return " ".join(p for p in parts if p)
+
+    def paste(self, span: Span, new: str) -> str:
+        """The line that holds `span`, without comment and indentation, with `new` in place of the span."""
+        source = self.sources.get(span.file)
+        if source is None or span.line != span.end_line:
+            return new
+        line = source.line(span.line)
+        return _uncommented(line[: span.column - 1] + new + line[span.end_column - 1 :]).strip()
+
+
+def import_of(name: str) -> str:
+    """An import that may bring a name: of the bundled spec that is called so, where there is one."""
+    entry = bundled().get(name.lower())
+    return f"from {entry.name if entry is not None else '…'} import {name}"
+
+
+def _uncommented(text: str) -> str:
+    """The text before a `#` that stands outside of quotes."""
+    quoted = False
+    for i, ch in enumerate(text):
+        if ch == '"':
+            quoted = not quoted
+        elif ch == "#" and not quoted:
+            return text[:i]
+    return text
