@@ -196,7 +196,7 @@ class Algebra:
         terms = [scaled(t, right.axes, varying=True) for t in a.terms] + [scaled(t, left.axes, varying=True) for t in b.terms]
         form: Form = "opaque" if "opaque" in (a.form, b.form) else "nonlinear"
         other = self.first_source(b)
-        if isinstance(right, Read):
+        if isinstance(right, Read) and not access(self.graph, right).past:
             other = f"{called(right)}, which depends on {other},"
         first = called(left) if isinstance(left, Read) and not access(self.graph, left).past else self.first_source(a)
         why = Reason(f"{first or self.first_source(a)} is multiplied by {other}".rstrip(","), e.span)

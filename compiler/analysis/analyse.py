@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from itertools import combinations
 
+from seqc.compiler.analysis.algebra import text_of
 from seqc.compiler.analysis.components import Group, groups
 from seqc.compiler.analysis.cost import cost_of
 from seqc.compiler.analysis.hoist import hoisted
@@ -67,7 +68,7 @@ class Analyst:
         shape = shape_of(graph, group.names)
         modes = modes_of(graph, shape)
         return Component(
-            states=shape.names,
+            states=shown(graph, shape.names),
             family=shape.family,
             structure=shape.structure,
             coefficient_axes=shape.coefficient_axes,
@@ -131,6 +132,12 @@ class Analyst:
                 if _recurrence(verdict) != base:
                     found.append(verdict)
         return tuple(found)
+
+
+def shown(graph: StepGraph, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The states of a component as the user knows them: without the histories of convolutions, where anything else is left."""
+    own = tuple(n for n in names if graph.entries[n].kind != "hidden")
+    return own or tuple(dict.fromkeys(text_of(n) for n in names))
 
 
 def _recurrence(v: Verdict) -> list[tuple[object, ...]]:

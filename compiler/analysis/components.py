@@ -39,13 +39,14 @@ class Group:
 def uses_of(graph: StepGraph) -> dict[str, Uses]:
     """The reads of every entry, sorted by how they reach."""
     out: dict[str, Uses] = {}
+    stepping = _stepping(graph)
     for name, entry in graph.entries.items():
         same: dict[str, None] = {}
         past: dict[str, None] = {}
         level: dict[str, None] = {}
         scans = False
         roots = [entry.node] if entry.node is not None else []
-        if entry.level and entry.start is not None and entry.over_levels:
+        if entry.start is not None and name in stepping:
             roots.append(entry.start)  # the start along the level is read at this step
         for node in postorder(roots):
             if isinstance(node, Read):
@@ -74,7 +75,7 @@ def groups(graph: StepGraph) -> tuple[Group, ...]:
     """The recurrent groups and the declared states on no cycle, in topological order, ties in the order of the text."""
     uses = uses_of(graph)
     place = {n: i for i, n in enumerate(graph.entries)}
-    declared = [n for n, e in graph.entries.items() if e.kind == "state" and not _levels_only(graph, n, uses)]
+    declared = [n for n, e in graph.entries.items() if graph.topology and e.kind == "state" and not _levels_only(n, uses)]
     scanning = [n for n, u in uses.items() if u.scans]
     lagged = {n for u in uses.values() for n in u.past if n in graph.entries and graph.entries[n].node is not None}
     nodes = sorted(lagged.union(declared, scanning), key=place.__getitem__)
@@ -135,7 +136,12 @@ def _in_order(step: nx.DiGraph) -> list[list[str]]:
     return [list(condensed.nodes[c]["members"]) for c in nx.topological_sort(condensed)]
 
 
-def _levels_only(graph: StepGraph, name: str, uses: dict[str, Uses]) -> bool:
+def _stepping(graph: StepGraph) -> set[str]:
+    """Names that are read at the level before."""
+    roots = [e.node for e in graph.entries.values() if e.node is not None and e.level]
+    return {n.name for n in postorder(roots) if isinstance(n, Read) and any(m.kind == "level" for m in n.moves)}
+
+
+def _levels_only(name: str, uses: dict[str, Uses]) -> bool:
     """A state that only steps along a stack or rounds: within one step of the topology it is an ordinary value."""
-    entry = graph.entries[name]
-    return bool(entry.level) and bool(entry.over_levels) and not any(name in u.past for u in uses.values())
+    return any(name in u.level for u in uses.values()) and not any(name in u.past for u in uses.values())

@@ -15,7 +15,7 @@ from seqc.compiler.analysis.algebra import text_of
 from seqc.compiler.analysis.components import Group, step_order, uses_of
 from seqc.compiler.analysis.extent import size, steps_back, window
 from seqc.compiler.graph.sizes import polynomial
-from seqc.compiler.graph.table import postorder
+from seqc.compiler.graph.table import number_of, postorder
 from seqc.compiler.ir.expr import (
     Along,
     Apply,
@@ -51,12 +51,14 @@ class Flow:
 
     axis    the axis that carries time in it, "" where nothing of the streamed input is in it
     shift   its position minus that of the input's time axis (after tokens were put in front)
+    prefix  it is 0 outside of a prefix: a sum over all of it is known when the prefix has been read
     """
 
     streams: Streams = "step"
     axis: str = ""
     shift: Poly = Poly()
     reason: Reason | None = None
+    prefix: bool = False
 
 
 def streaming_of(graph: StepGraph, groups: tuple[Group, ...], ask: Ask) -> Streaming:
@@ -108,6 +110,10 @@ def _cell(graph: StepGraph, ask: Ask) -> tuple[Streams, Reason | None]:
 def _looks_ahead(graph: StepGraph, e: Expr, ask: Ask) -> tuple[Streams, Reason] | None:
     if isinstance(e, Length) and e.of == graph.chain:
         return "no", Reason(f"len({e.of}) is not known before the last step", e.span)
+    for a in e.axes:
+        index = graph.indices.get(a)
+        if index is not None and index.of == graph.chain and index.where is None:
+            return "no", Reason(f"{index.name} goes over all steps of the run", e.span)
     if isinstance(e, Read) and access(graph, e).ahead:
         for m in e.moves:
             if m.axis == graph.chain and isinstance(m.index, Number) and m.index.of in graph.indices:
@@ -251,6 +257,7 @@ def _entry_flow(graph: StepGraph, entry: Entry, axis: str, flows: dict[str, Flow
 def _worst(parts: list[Flow]) -> Flow:
     out = max(parts, key=lambda f: ORDER.index(f.streams), default=Flow())
     timed = next((f for f in parts if f.axis), None)
+    out = replace(out, prefix=bool(parts) and all(f.prefix for f in parts))
     return replace(out, axis=timed.axis, shift=timed.shift) if timed is not None and not out.axis else out
 
 
@@ -263,16 +270,26 @@ def _flow(graph: StepGraph, e: Expr, axis: str, flows: dict[str, Flow], memo: di
     base = _worst(below)
     time = base.axis
     match e:
+        case Apply() if e.fn == "where" and (number_of(e.args[2]) == 0 or memo[id(e.args[2])].prefix):
+            return replace(base, prefix=_mask(e.args[0], axis) or memo[id(e.args[1])].prefix)
+        case Apply():
+            product = e.fn in ("mul", "outer", "and")
+            return replace(base, prefix=any(f.prefix for f in below) if product else e.fn == "neg" and base.prefix)
         case Read():
             return _read_flow(graph, e, flows, _worst([flows.get(e.name, Flow()), *[replace(b, axis="") for b in below]]))
         case Length() if e.of == axis:
             return _no(f"len({e.of}) is not known before the last step", e)
         case Invoke():
             return _call_flow(e, base, ask)
+        case Reduce() if time and time in e.over and e.fn == "sum" and base.prefix:
+            return _after(base, f"{name} sums over a prefix of {time}", e)
         case Reduce() if time and time in e.over:
             return _no(f"{name} takes the {e.fn} over all of {time}", e)
-        case Contract() if time and time in e.over:
-            return _no(f"{name} sums over all of {time}", e)
+        case Contract() if time and time in e.over and any(f.prefix for f in below):
+            return _after(base, f"{name} sums over a prefix of {time}", e)
+        case Contract():
+            out = replace(base, prefix=any(f.prefix for f in below))
+            return out if not time or time not in e.over else _no(f"{name} sums over all of {time}", e)
         case Along() if time and time in e.over and e.fn != "cumsum":
             return _no(f"{name} takes the {e.fn} over all of {time}", e)
         case Norm() if time and time in e.over:
@@ -291,6 +308,22 @@ def _flow(graph: StepGraph, e: Expr, axis: str, flows: dict[str, Flow], memo: di
         case Concat() if time and time in e.over:
             return _concat_flow(graph, e, base, memo)
     return base
+
+
+def _after(base: Flow, text: str, e: Expr) -> Flow:
+    if base.streams in ("by segments", "no"):
+        return replace(base, axis="", prefix=False)
+    return Flow("after prefix", "", Poly(), Reason(text, e.span))
+
+
+def _mask(test: Expr, axis: str) -> bool:
+    """A condition that holds on a prefix of the time axis only: `t < M`, where M does not move."""
+    if isinstance(test, Apply) and test.fn == "and":
+        return any(_mask(a, axis) for a in test.args)
+    if not isinstance(test, Apply) or test.fn not in ("lt", "le", "gt", "ge"):
+        return False
+    small, big = test.args if test.fn in ("lt", "le") else test.args[::-1]
+    return isinstance(small, Number) and small.of == axis and axis not in big.axes
 
 
 def _concat_flow(graph: StepGraph, e: Concat, base: Flow, memo: dict[int, Flow]) -> Flow:
