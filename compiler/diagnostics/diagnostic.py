@@ -6,10 +6,11 @@ A stage reports into one `Sink` and goes on, so that one run shows several error
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from seqc.compiler.diagnostics.source import Source
 from seqc.compiler.diagnostics.span import NOWHERE, Span
 
 Severity = Literal["error", "warning"]
@@ -45,18 +46,23 @@ class Diagnostic:
 
 
 class Rejected(Exception):
-    """A stage found errors; `diagnostics` holds all findings so far, sorted by place."""
+    """A stage found errors; `diagnostics` holds all findings so far, sorted by place, `sources` the texts they point into."""
 
-    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], sources: Mapping[str, Source] | None = None) -> None:
         super().__init__("; ".join(f"{d.code} {d.message}" for d in diagnostics if d.severity == "error"))
         self.diagnostics = diagnostics
+        self.sources: dict[str, Source] = dict(sources or {})
 
 
 @dataclass(slots=True)
 class Sink:
-    """Collects diagnostics of one run; the same finding at the same place is kept once."""
+    """Collects diagnostics of one run; the same finding at the same place is kept once.
+
+    `sources` are the texts read so far by the path that spans name, also of files that were refused, for showing the lines.
+    """
 
     found: list[Diagnostic] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)
 
     def report(
         self,
@@ -81,7 +87,7 @@ class Sink:
     def stop(self) -> None:
         """Ends the stage where something is wrong. Raises `Rejected`."""
         if self.failed:
-            raise Rejected(tuple(self.sorted()))
+            raise Rejected(tuple(self.sorted()), self.sources)
 
     def sorted(self) -> Iterator[Diagnostic]:
         """Findings in the order of the text."""

@@ -31,6 +31,7 @@ def decode(data: bytes, path: str, sink: Sink, limits: Limits = DEFAULT_LIMITS) 
         text = data.decode("utf-8")
     except UnicodeDecodeError as wrong:
         before = data[: wrong.start].decode("utf-8")
+        sink.sources[path] = Source(path, data.decode("utf-8", "replace").replace("\r\n", "\n"))
         sink.report(
             "SEQ0140",
             f"byte 0x{data[wrong.start]:02x} is not UTF-8",
@@ -47,6 +48,7 @@ def clean(text: str, path: str, sink: Sink, limits: Limits = DEFAULT_LIMITS) -> 
         _too_large(path, len(text), sink, limits)
         return None
     text = text.removeprefix(_MARK).replace("\r\n", "\n")
+    sink.sources[path] = Source(path, text)
     found = len(sink.found)
     _refuse(_SURROGATE, "SEQ0140", "{} is half a character and no text", "save the file as UTF-8", text, path, sink)
     _refuse(_CONTROL, "SEQ0141", "the control character {} has no place in a spec", "remove it", text, path, sink)

@@ -95,8 +95,9 @@ def test_any_text(text: str) -> None:
 
 
 PIECES = st.sampled_from(
-    "seq 1|\n|\n    |\n        |cell |over |t|:|in |state |param |gate |out |stack |rounds |schedule|fn |operator |extern |from |"
-    'import |identity|combine|x|D|0|1.5|(|)|[|]|,|=|==|<|+|-|*|/|^|.|..|->|of |init |once|where|and |or |not |#: c|# c|"a"|'
+    "seq 1|\n|\n    |\n        |cell |over |t|:|in |state |param |gate |out |stack |rounds |schedule|fn |operator |extern |"
+    "from |import |identity|combine|x|D|0|1.5|(|)|[|]|,|=|==|<|+|-|*|/|^|.|..|->|of |init |once|where|and |or |"
+    'not |#: c|# c|"a"|'
     '"""d"""|"""|"|dim |index |require |loss |const '.split("|")
 )
 

@@ -94,7 +94,8 @@ cell A(M = B, N) over r in 1..T-1, t:
 def test_definitions_of_one_line_and_operators() -> None:
     assert formatted(
         "seq 1\nfn f(a,b)=a\nfn g( a )=f(a,a)\nextern e( a:[D] ,b:[]of text )->( c:[D] ):pure,gradient\n"
-        "operator Op(m:[],u : [V]):\n identity=( -inf,0 )\n combine( l,r ):\n  m=max( l.m,r . m )\n  u=l.u+r.u\nblock B:\n out x\n"
+        "operator Op(m:[],u : [V]):\n identity=( -inf,0 )\n combine( l,r ):\n  m=max( l.m,r . m )\n  u=l.u+r.u\n"
+        "block B:\n out x\n"
     ) == (
         "seq 1\nfn f(a, b) = a\nfn g(a) = f(a, a)\nextern e(a : [D], b : [] of text) -> (c : [D]) : pure, gradient\n\n"
         "operator Op(m : [], u : [V]):\n    identity = (-inf, 0)\n    combine(l, r):\n        m = max(l.m, r.m)\n"

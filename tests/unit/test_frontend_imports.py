@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seqc.compiler.diagnostics.diagnostic import Sink
+from seqc.compiler.diagnostics.diagnostic import Rejected, Sink
 from seqc.compiler.frontend.bundled import all_bundled
 from seqc.compiler.frontend.imports import Project, load, load_text
 from seqc.compiler.frontend.limits import Limits
@@ -211,3 +211,15 @@ def test_line_ends_and_marks(tmp_path: Path) -> None:
     assert project is not None and not sink.found
     source = read_source(str(tmp_path / "crlf.seq"), sink)
     assert source is not None and source.text == "seq 1\n\nfn half(a) = a / 2\n"
+
+
+def test_sources_of_refused_files_can_be_shown(tmp_path: Path) -> None:
+    (tmp_path / "latin.seq").write_bytes(b"seq 1\r\n\r\nfn caf\xe9(a) = a\r\n")
+    put(tmp_path, main="from latin import half\n", broken="fn f(a) ** a\n")
+    _, sink = loaded(tmp_path / "main.seq")
+    assert [(d.code, d.span.line, d.span.column) for d in sink.found] == [("SEQ0140", 3, 7)]
+    assert sink.sources[sink.found[0].span.file].line(3) == "fn caf\ufffd(a) = a"
+    _, sink = loaded(tmp_path / "broken.seq")
+    with pytest.raises(Rejected) as rejected:
+        sink.stop()
+    assert rejected.value.sources[str(tmp_path / "broken.seq")].line(3) == "fn f(a) ** a"

@@ -9,7 +9,7 @@ from lark.lexer import PatternRE
 from seqc.compiler.diagnostics.diagnostic import Sink
 from seqc.compiler.diagnostics.source import Source
 from seqc.compiler.frontend.bundled import all_bundled
-from seqc.compiler.frontend.engine import Engine, grammar
+from seqc.compiler.frontend.engine import grammar, tables
 from seqc.compiler.frontend.parse import parse
 from seqc.compiler.frontend.tokens import KEYWORDS, SIGNS, SOFT_KEYWORDS, TOKEN
 from seqc.compiler.frontend.unparse import text_of
@@ -200,10 +200,10 @@ def test_lexer_and_grammar_have_the_same_terminals() -> None:
 
 def test_every_state_is_worded_without_terminals_names() -> None:
     """Whatever a state accepts has words, and none of them is the name of a terminal."""
-    table = Engine()._table
-    names = {t for row in table.values() for t in row if t.isupper()}
-    assert len(table) > 400
-    for row in table.values():
+    rows = tables().rows
+    names = {t for row in rows for t in row if t.isupper()}
+    assert len(rows) > 400
+    for row in rows:
         accepted = frozenset(t for t in row if t.isupper())
         words = expected(accepted)
         assert words
