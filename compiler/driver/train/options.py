@@ -39,10 +39,10 @@ class TrainOptions(BaseModel):
     data: tuple[str, ...] = ()
     steps: Whole | None = None
     minutes: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
-    batch: Whole = 16
-    length: Whole = 128
-    carry: Whole = 8
-    rate: Annotated[float, Field(gt=0.0, le=10.0)] = 8e-3
+    batch: Whole = 32
+    length: Whole = 32
+    carry: Whole = 32
+    rate: Annotated[float, Field(gt=0.0, le=10.0)] = 6e-3
     warmup: Part = 0.05
     floor: Part = 0.02
     decay: Annotated[float, Field(ge=0.0, le=100.0)] = 0.1
