@@ -15,7 +15,7 @@ import networkx as nx
 from seqc.compiler.driver.draw.metrics import broken, without_details
 from seqc.compiler.driver.draw.picture import Box, Edge, Kind, Node, Picture
 from seqc.compiler.driver.words import right_side, size_text, topology_text
-from seqc.compiler.ir.expr import DimSize, Expr, Invoke, Literal_, Move, Read, walk
+from seqc.compiler.ir.expr import DimSize, Expr, Invoke, Literal_, Move, Number, Read, walk
 from seqc.compiler.ir.spec import Body, Value
 
 Reads = list[tuple[str, str]]
@@ -36,6 +36,7 @@ class _Builder:
         self.table = body.table
         self.shown = [v for v in body.values if not v.owner and v.kind != "hidden"]
         self.names = {v.name for v in self.shown}
+        self.relations = {i.name for i in body.indices if i.of and i.of in (body.chain, "t")}
         self.level_names = {level.id: level.name for level in body.levels}
 
     def picture(self) -> Picture:
@@ -105,8 +106,8 @@ class _Builder:
                 return f"{axis}−…"
             case "pred" | "succ":
                 return move.axis
-            case "rename" if move.past:
-                return f"before {axis}"
+            case "rename" if isinstance(move.index, Number) and move.index.of in self.relations:
+                return move.index.of
             case _:
                 return ""
 

@@ -260,7 +260,7 @@ class _Arranger:
 
     def _back_edges(self, box: str, group: _Group, dx: float, dy: float, drawing: Drawing) -> None:
         grid = group.grid
-        sources = list(dict.fromkeys(e.source for e in group.lanes))
+        sources = sorted(dict.fromkeys(e.source for e in group.lanes), key=lambda k: self._rect(drawing, k).y)
         labels: dict[str, float] = {}
         for number, source in enumerate(sources):
             for edge in (e for e in group.lanes if e.source == source):

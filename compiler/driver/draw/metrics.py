@@ -38,6 +38,7 @@ def broken(text: str, width: int, most: int) -> tuple[str, ...]:
     """`text` in at most `most` lines of about `width` characters, broken at spaces; an ellipsis where it does not fit.
 
     Lines are made about equally long."""
+    text = text.replace(" = ", "\u00a0=\u00a0")  # keywords stay in one piece
     lines = _filled(text, width)
     if len(lines) <= most:
         for narrower in range(max(1, width // 3), width):
@@ -48,7 +49,8 @@ def broken(text: str, width: int, most: int) -> tuple[str, ...]:
     else:
         lines = lines[:most]
         lines[-1] = lines[-1][: max(1, width - 2)] + " …"
-    return tuple(one if len(one) <= width + 12 else one[: width + 10] + " …" for one in lines)
+    cut = (one if len(one) <= width + 12 else one[: width + 10] + " …" for one in lines)
+    return tuple(one.replace("\u00a0", " ") for one in cut)
 
 
 def _filled(text: str, width: int) -> list[str]:
