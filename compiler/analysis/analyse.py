@@ -150,5 +150,5 @@ def _recurrence(v: Verdict) -> list[tuple[object, ...]]:
 
 
 def analyse(program: Program, key: str, dims: Mapping[str, int] | None = None, given: Collection[str] = ()) -> Verdict:
-    """The verdict on `program.bodies[key]`. Raises KeyError for an unknown key, `Rejected` (SEQ0501, SEQ0502) past limits."""
+    """The verdict on `program.bodies[key]`. Raises KeyError for an unknown key, `Rejected` (SEQ0530, SEQ0531) past limits."""
     return Analyst(program, dims).verdict(key, given)

@@ -63,7 +63,16 @@ def _nonlinear(out: dict[ModeName, Mode], s: Shape) -> dict[ModeName, Mode]:
         out["newton"] = Mode(True, f"the step is differentiable in the state; its Jacobian is {pattern}")
     else:
         out["newton"] = Mode(False, f"not differentiable in the state: {first(s.kinks, words(s.names))}")
+    out["associative"] = Mode(False, why + (f"; {_remedy(s.nonlinear[0])}" if s.nonlinear else ""))
     return _rest(out, why)
+
+
+def _remedy(reason: Reason) -> str:
+    """What would have to change for a parallel form."""
+    read, _, what = reason.text.partition(" enters ")
+    if what:
+        return f"a scan needs what goes into {what} there to be free of {read}"
+    return "a scan needs an update that is a sum of state-free multiples of the state"
 
 
 def _affine(out: dict[ModeName, Mode], graph: StepGraph, s: Shape) -> dict[ModeName, Mode]:

@@ -4,7 +4,7 @@ In:   a checked program, the key of a body, the optional inputs that are given, 
 Out:  a verified `StepGraph` (ir/graph.py).
 Order of passes: inline (calls on the chain and of blocks), fold (numbers, exact zeros and ones, decided conditions, values that
 are numbers), grad (symbolic where it can be), fold again, prune (parameters and hidden values nothing reads any more).
-Refuses: SEQ0501 (too many nodes), SEQ0502 (calls nest too deep). Raises KeyError for a key the program does not hold.
+Refuses: SEQ0530 (too many nodes), SEQ0531 (calls nest too deep). Raises KeyError for a key the program does not hold.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def build(
         span=body.span,
     )
     if len(graph.nodes) > LIMIT:
-        raise Rejected((Diagnostic("SEQ0501", f"the step graph has {len(graph.nodes)} nodes, more than {LIMIT}", body.span),))
+        raise Rejected((Diagnostic("SEQ0530", f"the step graph has {len(graph.nodes)} nodes, more than {LIMIT}", body.span),))
     verify(graph)
     return graph
 

@@ -3,7 +3,7 @@
 In:  a checked program, the key of a body, the optional inputs that are given, holes that are filled otherwise than by default.
 Out: entries whose expressions are interned in one table; no call of a block or of a cell over the same chain is left in them.
 Keeps: values, spans, names (`equation.name`, `equation.label.name` where the call is part of an equation).
-Refuses: SEQ0502 when calls nest deeper than the limit.
+Refuses: SEQ0531 when calls nest deeper than the limit.
 
 Axes: a callee's axis gets the caller's name where an argument or a size pairs the two and no other axis of the callee has
 that name already; otherwise it is called `equation.axis`, and a `Rename` stands at the border.
@@ -168,6 +168,8 @@ class Inliner:
             kind, node, source = "let", frame.params[v.name], None
         if source is not None:
             node = self._expr(frame, source, v)
+        if v.name in frame.calls and not frame.calls[v.name][0]:
+            return
         start = frame.starts.get(v.name)
         learned = v.learned and start is None
         if start is None and "*" in frame.starts and v.kind == "state":
@@ -339,7 +341,7 @@ class Inliner:
             return self.table.intern(self._with_mapped(frame, new))
         new = replace(cast(Invoke, relabel(inv, frame.axes)), expansion=None)
         if len(frame.called) >= DEPTH:
-            raise Rejected((Diagnostic("SEQ0502", f"calls nest deeper than {DEPTH}", inv.span),))
+            raise Rejected((Diagnostic("SEQ0531", f"calls nest deeper than {DEPTH}", inv.span),))
         local = owner.name if owner is not None else new.label
         prefix = frame.name(local) if whole else frame.name(f"{local}.{new.label}")
         n = 2
@@ -352,6 +354,8 @@ class Inliner:
             frame.calls[owner.name] = (new.out, inner)
         inner.carried = {}
         self._fill(inner)
+        if not new.out:  # several outs: the value is only ever read by field
+            return self.table.intern(NotGiven(span=inv.span))
         value = inner.body.table.get(new.out)
         axes = self._axes_of(inner, value) if value is not None and value.axes is not None else ()
         read: Expr = self.table.intern(Read(inner.name(new.out), axes=axes, type=new.type, span=inv.span))

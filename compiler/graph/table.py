@@ -1,7 +1,7 @@
 """Hash-consing: one object for each expression, and walks that use it.
 
 In:  expressions of any kind.   Out: canonical ones: equal expressions are the same object; each knows the pass that made it.
-Refuses: SEQ0501 when the graph grows past the limit (reliability.md, S5).
+Refuses: SEQ0530 when the graph grows past the limit (reliability.md, S5).
 Walks here are loops with an explicit stack: the depth of a spec is not trusted.
 """
 
@@ -42,13 +42,13 @@ class Table:
         return n is not None and self._nodes[n][0] is e
 
     def intern(self, e: Expr) -> Expr:
-        """The canonical node equal to `e`, whose children must be canonical. Raises `Rejected` (SEQ0501) past the limit."""
+        """The canonical node equal to `e`, whose children must be canonical. Raises `Rejected` (SEQ0530) past the limit."""
         key = self._key(e)
         found = self._by_key.get(key)
         if found is not None:
             return found
         if len(self._nodes) >= self.limit:
-            raise Rejected((Diagnostic("SEQ0501", f"the step graph grows past {self.limit} nodes", e.span),))
+            raise Rejected((Diagnostic("SEQ0530", f"the step graph grows past {self.limit} nodes", e.span),))
         self._by_key[key] = e
         self._number[id(e)] = len(self._nodes)
         self._nodes.append((e, self.made_by))

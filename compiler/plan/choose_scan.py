@@ -1,8 +1,9 @@
 """Chooses a mode for each component.
 
 In:  a `Verdict`, the device, the mode and backend the user asked for (`auto` where none).   Out: a `Plan`.
-Keeps: the meaning; every choice is a legal mode.   Refuses: SEQ0511 a mode that is not legal, SEQ0512 a mode that no backend
-at hand runs, SEQ0513 a backend that is not there. What was asked for is never replaced in silence.
+Keeps: the meaning; every choice is a legal mode.   Refuses: SEQ0511 a mode that is legal for no component, SEQ0540 a mode that
+the backend does not run, SEQ0541 a backend that is not there. What was asked for is never replaced in silence: where a mode is
+legal for some components only, the others say so.
 
 The reference backend runs sequentially, component after component; emitters that do better add themselves to `RUNS`.
 """
@@ -23,30 +24,38 @@ def choose(v: Verdict, device: str = "cpu", scan: str = "auto", backend: str = "
     """The plan for one program. Raises `Rejected` for a mode or backend that cannot be had."""
     if backend != "auto" and backend not in RUNS:
         there = ", ".join(RUNS)
-        raise Rejected((Diagnostic("SEQ0513", f"the backend {backend} is not there", help=f"backend={there}"),))
+        raise Rejected((Diagnostic("SEQ0541", f"the backend {backend} is not there", help=f"backend={there}"),))
     name = "reference" if backend == "auto" else backend
     why = "asked for" if backend != "auto" else "the only backend there is; it runs on every device"
-    choices = tuple(_choose(c, name, scan) for c in v.components)
+    wanted = _mode(scan)
+    recurrent = [c for c in v.components if c.family != "none"]
+    if wanted is not None and recurrent and not any(c.modes[wanted].legal for c in recurrent):
+        states, reason = ", ".join(recurrent[0].states), recurrent[0].modes[wanted].why
+        raise Rejected((Diagnostic("SEQ0511", f"the scan mode {scan} is not legal for {states}", notes=(Note(reason),)),))
+    choices = tuple(_choose(c, name, wanted) for c in v.components)
     return Plan(v.key, v.name, device, name, why, choices)
 
 
-def _choose(c: Component, backend: str, scan: str) -> Choice:
-    wanted = scan.partition("(")[0]
+def _mode(scan: str) -> ModeName | None:
+    """The mode a schedule's word names; None for `auto`."""
+    word = scan.partition("(")[0]
+    named = {"attention": "quadratic", "wavefront": "sequential"}.get(word, word)
+    return next((m for m in MODES if m == named), None)
+
+
+def _choose(c: Component, backend: str, wanted: ModeName | None) -> Choice:
     mode: ModeName = RUNS[backend][0]
-    if wanted != "auto":
-        named = {"attention": "quadratic", "wavefront": "sequential"}.get(wanted, wanted)
-        mode = next((m for m in MODES if m == named), mode)
-        states = ", ".join(c.states)
-        if not c.modes[mode].legal:
-            raise Rejected(
-                (Diagnostic("SEQ0511", f"the scan mode {wanted} is not legal for {states}", notes=(Note(c.modes[mode].why),)),)
-            )
-        if mode not in RUNS[backend]:
-            raise Rejected((Diagnostic("SEQ0512", f"the {backend} backend does not run {states} in the mode {wanted}"),))
-    others = tuple((m, f"legal; the {backend} backend has no such kernel") for m in c.legal() if m not in RUNS[backend])
-    why = "asked for" if wanted != "auto" else f"the {backend} backend runs one step after the other"
+    why = f"the {backend} backend runs one step after the other"
     if c.family == "none":
         why = "no recurrence: a map over the steps"
+    elif wanted is not None and c.modes[wanted].legal:
+        if wanted not in RUNS[backend]:
+            states = ", ".join(c.states)
+            raise Rejected((Diagnostic("SEQ0540", f"the {backend} backend does not run {states} in the mode {wanted}"),))
+        mode, why = wanted, "asked for"
+    elif wanted is not None:
+        why = f"{wanted} is not legal here: {c.modes[wanted].why}"
+    others = tuple((m, f"legal; the {backend} backend has no such kernel") for m in c.legal() if m not in RUNS[backend])
     return Choice(c.states, mode, why, c.hoisted, others)
 
 

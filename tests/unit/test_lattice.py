@@ -1,8 +1,11 @@
 """The lattice on small cells: one for each row of the class table and each definition of design.md."""
 
+# ruff: noqa: E501  (a case is one line of text, longer than a line of code)
+
 from __future__ import annotations
 
 import pytest
+
 from seqc.compiler.analysis.analyse import Analyst
 from seqc.compiler.check import check
 from seqc.compiler.diagnostics.diagnostic import Sink
@@ -219,9 +222,10 @@ def test_given_inputs_are_another_program() -> None:
 
 def test_reasons_name_the_read_the_function_and_the_line() -> None:
     c = verdict(VECTOR + "h = tanh(linear(x, h[t-1]))").components[0]
-    assert c.modes["associative"].why == "h[t-1] enters tanh on line 7"
+    assert c.modes["chunked"].why == "h[t-1] enters tanh on line 7"
+    assert c.modes["associative"].why.startswith("h[t-1] enters tanh on line 7; a scan needs what goes into tanh")
     c = verdict(VECTOR + "h = x * h[t-1] * h[t-1]").components[0]
-    assert "h[t-1] is multiplied by h[t-1]" in c.modes["associative"].why
+    assert "h[t-1] is multiplied by h[t-1]" in c.modes["chunked"].why
     c = verdict(VECTOR + "h = where(h[t-1] > 1, 0, h[t-1]) + x").components[0]
     assert not c.modes["newton"].legal and "line 7" in c.modes["newton"].why and "where" in c.modes["newton"].why
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from seqc.compiler.analysis.report import CellReport, ComponentReport, Report, report
 from seqc.compiler.check import check
 from seqc.compiler.diagnostics.diagnostic import Sink
@@ -90,7 +91,8 @@ def cell(spec: str) -> CellReport:
 
 
 def word(c: ComponentReport) -> str:
-    return c.family + (f"/{c.structure}" if c.structure else "") + (" *" if c.time_invariant else "") + (" c" if c.complex else "")
+    text = c.family + (f"/{c.structure}" if c.structure else "")
+    return text + (" *" if c.time_invariant else "") + (" c" if c.complex else "")
 
 
 def legal(c: ComponentReport) -> set[str]:
