@@ -125,7 +125,7 @@ class Poly:
     def __str__(self) -> str:
         if not self.terms:
             return "0"
-        order = sorted(self.terms, key=lambda t: (-sum(abs(p) for _, p in t[0]), t[0]))
+        order = sorted(self.terms, key=lambda t: (-sum(p for _, p in t[0]), not t[0], t[0]))
         text = ""
         for i, (m, c) in enumerate(order):
             sign = "-" if c < 0 else "+"
