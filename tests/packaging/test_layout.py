@@ -35,10 +35,10 @@ def test_packages_equal_folders() -> None:
     assert set(listed) == folders()
 
 
-def test_every_folder_with_python_is_a_package() -> None:
+def test_every_folder_with_files_is_a_package() -> None:
     for home in HOMES:
         for file in (ROOT / home).rglob("*"):
-            if file.suffix in {".py", ".seq"} and "__pycache__" not in file.parts:
+            if file.is_file() and "__pycache__" not in file.parts:
                 assert (file.parent / "__init__.py").exists(), f"{file.parent} has no __init__.py: the wheel would lack it"
 
 
