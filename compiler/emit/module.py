@@ -1,0 +1,53 @@
+"""Puts a module's text together: header, classes, the list of what it exports.
+
+In:   a checked program (lowered here), the name of its file, the command, the report of the analysis.
+Out:  Python text, the same bytes for the same input, checked by `emit.safety` before it is handed out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from seqc.compiler.emit.header import header
+from seqc.compiler.emit.safety import check
+from seqc.compiler.ir.spec import Program
+from seqc.compiler.lower.reference.body import lower
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A generated module: its text, and the names of its exported classes in textual order."""
+
+    text: str
+    exports: tuple[str, ...]
+
+
+def source_name(path: str) -> str:
+    """How comments name the main file: its last part, never a path of this machine."""
+    name = PurePosixPath(path.replace("\\", "/")).name or "spec.seq"
+    return name if name.endswith(".seq") else f"{name}.seq"
+
+
+def emit(program: Program, *, command: str = "", report: dict[str, str] | str = "") -> Emitted:
+    """The module of a program. `report` is the text that `explain()` gives, for each exported class or for all.
+
+    Raises `Rejected` for what the reference cannot run.
+    """
+    source = source_name(program.path)
+    classes = lower(program, source)
+    names = {c.body.key: c.name for c in classes}
+    exports = tuple(names[k] for k in program.exports if k in names)
+    text = report if isinstance(report, str) else ""
+    lines = header(program, source, command or f"seqc compile {source}", text)
+    lines.append(f"__all__ = [{', '.join(repr(e) for e in exports)}]")
+    for c in classes:
+        lines += ["", "", *c.lines]
+    if text:
+        lines += ["", ""] + [f"{e}.REPORT = REPORT" for e in exports]
+    elif isinstance(report, dict):
+        told = {k: v for k, v in report.items() if k in exports}
+        lines += (["", ""] if told else []) + [f"{e}.REPORT = {told[e]!r}" for e in exports if e in told]
+    made = "\n".join(lines) + "\n"
+    check(made)
+    return Emitted(made, exports)

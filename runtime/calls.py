@@ -1,0 +1,470 @@
+"""Calling another body: which axis is which, what is mapped over, whose state moves with whose.
+
+A call site knows the axes of its arguments by the caller's names. When the module is built, `bind` matches them with the callee's
+inputs (`seqc.runtime.matching`), for what the spec named and for whatever Python put into the hole. At run time tensors come with
+their axes spelled out (`"* t D"`: batch, the caller's chain, D); mapped axes are folded into the batch, the axis the callee runs along
+goes to the place of time, and everything is undone on the way back. States of a mapped call are [batch, mapped…, …].
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from seqc.runtime.binding import BindingError
+from seqc.runtime.containers import Group, Overlay, Tree
+from seqc.runtime.matching import is_dim, match
+from seqc.runtime.run import Run, map_state
+from seqc.runtime.tables import Axes, Site, Table
+from torch import Tensor, nn
+
+BATCH = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one argument gets to one input: callee axis → caller axis."""
+
+    name: str
+    position: int
+    pairs: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A call site matched with one callee.
+
+    `ways` for each argument (None: dropped), `mapped` the caller's axes the callee does not name, `chain` the caller's axis that the
+    callee runs along ("" for none), `reversed_` the direction, `names` callee axis → caller axis over all arguments.
+    """
+
+    ways: tuple[Way | None, ...]
+    mapped: Axes
+    chain: str
+    reversed_: bool
+    names: dict[str, str]
+
+
+class Result:
+    """What a call gave: outs and states by name, and the state after it."""
+
+    __slots__ = ("fields", "state")
+
+    def __init__(self, fields: dict[str, Tensor], state: Any) -> None:
+        self.fields = fields
+        self.state = state
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.fields[name]
+
+
+# ---- when the module is built -----------------------------------------------------------------------------------------
+
+
+def bind(site: Site, table: Table, caller_chain: str, where: str) -> Binding:
+    """Matches a site's arguments with the callee's inputs. Raises `BindingError` where one fits nothing."""
+    inputs = {i.name: i for i in table.inputs}
+    cell = table.kind == "cell"
+    along = {callee: (caller, back) for callee, caller, back in site.along}
+    chain_of = along.get(table.chain, ("", False))
+    chain, reversed_ = chain_of
+    if cell and not chain and site.inline:
+        chain = caller_chain
+    ways: list[Way | None] = []
+    mapped: list[str] = []
+    names: dict[str, str] = {}
+    free = [i.name for i in table.inputs]
+    for given, _, _ in site.arguments:
+        if given in free:
+            free.remove(given)
+    spare = iter(free)
+    for position, (given, axes, renames) in enumerate(site.arguments):
+        name = given if given in inputs else ""
+        if not name:
+            name = next(spare, "")
+            if not name:
+                if site.droppable or given in table.consts:
+                    ways.append(None)
+                    continue
+                raise BindingError(f"{where}: {table.name} has no input for argument {position + 1}" + (f" (`{given}`)" if given else "")
+                                   + f"; it takes {', '.join(i.name for i in table.inputs) or 'none'}")
+        target = inputs[name]
+        fixed = {callee: caller for caller, callee in renames}
+        wanted = list(target.axes)
+        left = list(axes)
+        pairs: dict[str, str] = {}
+        if cell and target.per == "step" and chain:
+            if chain in left:
+                left.remove(chain)
+            pairs[table.chain] = chain
+        elif cell and target.per == "step" and table.chain in wanted:
+            wanted.remove(table.chain)
+        found, rest = match(wanted, left, fixed)
+        pairs.update(found)
+        if not cell and table.chain and pairs.get(table.chain):
+            chain = pairs[table.chain]
+        ways.append(Way(name, position, pairs))
+        for callee, caller in pairs.items():
+            names.setdefault(callee, caller)
+        mapped += [a for a in rest if a not in mapped]
+    if caller_chain and caller_chain in mapped and cell and chain == caller_chain:
+        mapped.remove(caller_chain)
+    if not cell and table.chain and not chain:
+        back = along.get(table.chain)
+        chain = back[0] if back else ""
+    return Binding(tuple(ways), tuple(mapped), chain, reversed_, names)
+
+
+def place(
+    owner: Any, at: Tree, site: Site, default: type | None, dims: Mapping[str, int], consts: Mapping[str, Any], holes: Mapping[str, Any], build: Mapping[str, Any]
+) -> None:
+    """Makes the module of a call site and puts it at its path below `at`.
+
+    `owner` is the calling module, `default` the class of the spec's own choice, `dims` sizes as the call says or as they follow from its
+    arguments, `build` device and dtype.
+    """
+    filler = owner.hole(site.hole, default) if site.hole else default
+    where = f"{owner.TABLE.source}:{site.line}"
+    if filler is None:
+        raise BindingError(f"{where}: the hole {site.hole} of {owner.TABLE.name} is empty: give it by keyword, {site.hole}=…")
+    if site.own:
+        group = Group()
+        for k in range(owner.sizes[site.own]):
+            group._modules[str(k)] = _made(owner, site, filler, default, dims, consts, holes, build, where)
+        at.module(site.path, group)
+        return
+    made = _made(owner, site, filler, default, dims, consts, holes, build, where)
+    if isinstance(made, nn.Module):
+        at.module(site.path, made)
+
+
+def _made(
+    owner: Any, site: Site, filler: Any, default: Any, dims: Mapping[str, int], consts: Mapping[str, Any], holes: Mapping[str, Any],
+    build: Mapping[str, Any], where: str
+) -> Any:
+    if isinstance(filler, nn.Module):
+        return deepcopy(filler)
+    extra: dict[str, Any] = {}
+    if isinstance(filler, partial):
+        extra, filler = dict(filler.keywords), filler.func
+    if hasattr(filler, "TABLE"):
+        table: Table = filler.TABLE
+        sizes = {k: v for k, v in dims.items() if k in table.dims}
+        if filler is not default:
+            sizes = solved(owner, site, table, where) | {k: v for k, v in sizes.items() if k not in solved(owner, site, table, where)}
+            unknown = [k for k in consts if k not in table.consts]
+            if unknown and not site.droppable:
+                raise BindingError(f"{where}: {table.name} declares no `{unknown[0]}`")
+        given = {**sizes, **{k: v for k, v in consts.items() if k in table.consts}, **{k: v for k, v in holes.items() if k in table.holes}, **extra}
+        return filler(**given, **build, without=site.params)
+    known = dict(owner.sizes) | dict(dims)
+    if isinstance(filler, type) and issubclass(filler, nn.Module):
+        return filler(**_accepted(filler, known), **extra)
+    if callable(filler):
+        wanted = _parameters(filler)
+        if wanted is not None and all(is_dim(w) for w in wanted) and (wanted or extra):
+            made = filler(**{w: known[w] for w in wanted if w in known}, **extra)
+            if isinstance(made, nn.Module):
+                return made
+        return filler
+    raise BindingError(f"{where}: a hole takes a spec's class, an nn.Module, a function or a factory, not {type(filler).__name__}")
+
+
+def _parameters(f: Callable[..., Any]) -> list[str] | None:
+    try:
+        return [p.name for p in inspect.signature(f).parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    except (TypeError, ValueError):
+        return None
+
+
+def _accepted(f: Callable[..., Any], known: Mapping[str, int]) -> dict[str, int]:
+    return {p: known[p] for p in _parameters(f) or () if p in known}
+
+
+def solved(owner: Any, site: Site, table: Table, where: str) -> dict[str, int]:
+    """Sizes of a filler's dims that follow from the shapes of the arguments."""
+    binding = bind(site, table, owner.TABLE.chain, where)
+    out: dict[str, int] = {}
+    for callee, caller in binding.names.items():
+        if callee in table.dims and caller in owner.sizes:
+            out[callee] = owner.sizes[caller]
+    return out
+
+
+# ---- at run time ------------------------------------------------------------------------------------------------------
+
+
+def call(
+    site: Site, owner: Any, module: Any, run: Run, arguments: Mapping[str, tuple[Any, str]], outs: Mapping[str, str], state: Any = None, *,
+    starts: Mapping[str, tuple[Any, str]] | None = None, params: Mapping[str, tuple[Any, str]] | None = None,
+) -> Result:
+    """Runs what stands at a call site.
+
+    `arguments` and `outs` carry the axes of each tensor as it is wanted here, e.g. `"* t D"`; a value None is "not given".
+    """
+    if site.own and isinstance(module, Group):
+        return _own(site, owner, module, run, arguments, outs, state, starts, params)
+    if isinstance(module, nn.Module) and hasattr(module, "TABLE"):
+        return _body(site, owner, module, run, arguments, outs, state, starts, params)
+    return _foreign(site, owner, module, run, arguments, outs)
+
+
+def _own(
+    site: Site, owner: Any, module: Group, run: Run, arguments: Mapping[str, tuple[Any, str]], outs: Mapping[str, str], state: Any,
+    starts: Any, params: Any,
+) -> Result:
+    """One call for each index of the axis `own`, each with its weights."""
+    axis = site.own
+    size = owner.sizes[axis]
+    parts: list[Result] = []
+    for k in range(size):
+        def one(pair: tuple[Any, str], k: int = k) -> tuple[Any, str]:
+            value, spelled = pair
+            axes = spelled.split()
+            if value is None or axis not in axes:
+                return pair
+            return value.select(axes.index(axis), k), " ".join(a for a in axes if a != axis)
+
+        here = {n: one(p) for n, p in arguments.items()}
+        wanted = {n: " ".join(a for a in s.split() if a != axis) for n, s in outs.items()}
+        inner = _without_own(site)
+        held = None if state is None else state[k]
+        parts.append(call(inner, owner, module._modules[str(k)], run, here, wanted, held,
+                          starts={n: one(p) for n, p in starts.items()} if starts else None, params={n: one(p) for n, p in params.items()} if params else None))
+    fields = {n: torch.stack([p.fields[n] for p in parts], s.split().index(axis)) if axis in s.split() else parts[-1].fields[n] for n, s in outs.items()}
+    states = tuple(p.state for p in parts)
+    return Result(fields, None if all(s is None for s in states) else states)
+
+
+def _without_own(site: Site) -> Site:
+    from dataclasses import replace
+
+    return replace(site, own="", arguments=tuple((n, tuple(a for a in axes if a != site.own), r) for n, axes, r in site.arguments))
+
+
+def _body(
+    site: Site, owner: Any, module: Any, run: Run, arguments: Mapping[str, tuple[Any, str]], outs: Mapping[str, str], state: Any,
+    starts: Mapping[str, tuple[Any, str]] | None, params: Mapping[str, tuple[Any, str]] | None,
+) -> Result:
+    table: Table = module.TABLE
+    binding: Binding = owner.binding(site, module)
+    caller_chain = owner.TABLE.chain
+    here_steps = run.length is None
+    stepping = binding.chain == caller_chain and bool(caller_chain) and here_steps
+    # the axes that are folded into the batch, as far as they are there in this mode
+    sizes: dict[str, int] = {}
+    for value, spelled in (*arguments.values(), *(starts or {}).values()):
+        if isinstance(value, Tensor):
+            sizes.update(zip(spelled.split(), value.shape, strict=True))
+    mapped = [a for a in binding.mapped if a in sizes]
+    batched = BATCH in sizes or any(BATCH in s.split() for s in outs.values())
+    batch = run.batch if batched else 1
+    times = 1
+    for a in mapped:
+        times *= sizes[a]
+    # the callee's own run
+    length: int | None = None
+    chain_axis = binding.chain
+    counts: dict[str, Tensor] = {}
+    reset = None
+    if table.chain and table.range is None and chain_axis and not stepping:
+        length = run.length if chain_axis == caller_chain and run.length is not None else sizes.get(chain_axis)
+        if length is None:
+            length = run.sizes.get(chain_axis)
+        if chain_axis == caller_chain:
+            reset = run.reset
+        if chain_axis in run.counts:
+            counts[table.chain] = run.counts[chain_axis]
+    elif table.range is not None:
+        length = module.range_length(sizes.get(chain_axis))
+    if stepping:
+        reset = run.reset
+    for callee, caller in binding.names.items():
+        if callee != table.chain and caller in run.counts and caller in sizes:
+            counts[callee] = run.counts[caller]
+    counts = {k: v.repeat_interleave(times) for k, v in counts.items()} if times != 1 else counts
+    reset = reset.repeat_interleave(times, 0) if reset is not None and times != 1 else reset
+    watch = [n for n in outs if n not in {o.name for o in table.outs}]
+    inner = Run(batch * times, length, run.dtype, run.device, chain=table.chain, sizes={}, counts=counts, reset=reset, watch=watch)
+    # arguments
+    values: dict[str, Any] = {}
+    for way, (value, spelled) in zip(binding.ways, arguments.values(), strict=True):
+        if way is None:
+            continue
+        target = next(i for i in table.inputs if i.name == way.name)
+        if value is None:
+            values[way.name] = None
+            continue
+        axes = spelled.split()
+        caller_of = way.pairs
+        want = list(target.axes)
+        lead: list[str] = []
+        if table.kind == "cell" and target.per == "step" and length is not None:
+            lead = [table.chain]
+        elif table.kind != "cell" and table.chain in want:
+            want.remove(table.chain)
+            if not stepping:
+                lead = [table.chain]
+        order = [*lead, *want]
+        source = [caller_of.get(a, a) for a in order]
+        full = {s: _size(a, s, sizes, inner, module, length, table) for a, s in zip(order, source, strict=True)}
+        if target.per == "call":
+            values[way.name] = arrange(value, axes, source, full)
+            continue
+        laid = arrange(value, axes, [BATCH, *mapped, *source], {BATCH: batch, **{a: sizes[a] for a in mapped}, **full})
+        values[way.name] = laid.reshape(batch * times, *laid.shape[1 + len(mapped) :]) if mapped else laid
+        for a, n in zip(order, laid.shape[1 + len(mapped) :], strict=True):
+            if not is_dim(a) and a != table.chain:
+                inner.sizes[a] = n
+    # state and starts
+    held = state
+    if held is not None and mapped:
+        held = map_state(lambda x: x.reshape(batch * times, *x.shape[1 + len(mapped) :]), held)
+    if starts:
+        for name, (value, spelled) in starts.items():
+            if name == "*":
+                if held is None and value is not None:
+                    held = module.adopt(value, batch * times)
+                continue
+            axes = spelled.split()
+            declared = module.field_axes(name)
+            own = [a for a in axes if a != BATCH and a not in mapped]
+            laid = arrange(value, axes, [BATCH, *mapped, *own], {BATCH: batch, **{a: sizes.get(a, 1) for a in mapped}, **{a: sizes[a] for a in own}})
+            laid = laid.reshape(batch * times, *laid.shape[1 + len(mapped) :])
+            order = _like_declared(own, declared, binding.names)
+            laid = laid.permute(0, *(1 + own.index(a) for a in order)) if order else laid
+            inner.starts[name] = laid
+    runner = module
+    if params:
+        runner = Overlay(module, {name: value for name, (value, _) in params.items() if value is not None})
+    back = binding.reversed_ and not stepping
+    results, after = module.execute(inner, values, held, reverse=back, runner=runner, states=True)
+    # outs, by the caller's names
+    fields: dict[str, Tensor] = {}
+    expected = dict(site.outs)
+    for name, spelled in outs.items():
+        value, axes_ = results[name]
+        have = [BATCH, *mapped]
+        rest = list(axes_)
+        chain_in = table.chain if table.chain and table.chain in rest else ""
+        if chain_in:
+            rest.remove(chain_in)
+        want = spelled.split()
+        known = [binding.names.get(a, a) for a in rest]
+        hoped = [a for a in expected.get(name, ()) if a not in binding.mapped and a != chain_axis]
+        missing = [a for a in hoped if a not in known]
+        known = [a if a in hoped or not missing else missing.pop(0) for a in known]
+        if chain_in:
+            have.append(chain_axis)
+        have += known
+        if mapped:
+            value = value.reshape(batch, *(sizes[a] for a in mapped), *value.shape[1:])
+        if not batched:
+            value, have = value[0], have[1:]
+        full = {a: sizes.get(a, 1) for a in want}
+        full[BATCH] = batch
+        if caller_chain in want and run.length is not None:
+            full[caller_chain] = run.length
+        if length is not None and chain_axis:
+            full[chain_axis] = length
+        fields[name] = arrange(value, have, want, full)
+    if after is not None and mapped:
+        after = map_state(lambda x: x.reshape(batch, *(sizes[a] for a in mapped), *x.shape[1:]), after)
+    return Result(fields, after)
+
+
+def _like_declared(own: list[str], declared: Axes, names: Mapping[str, str]) -> list[str]:
+    wanted = [names.get(a, a) for a in declared]
+    if sorted(wanted) == sorted(own):
+        return wanted
+    return own
+
+
+def _size(axis: str, source: str, sizes: Mapping[str, int], inner: Run, module: Any, length: int | None, table: Table) -> int:
+    if axis == table.chain and length is not None:
+        return length
+    if source in sizes:
+        return sizes[source]
+    found = module.sizes.get(axis, inner.sizes.get(axis))
+    if found is None:
+        raise BindingError(f"{table.source}: the size of axis {axis} of {table.name} does not follow from the arguments")
+    return int(found)
+
+
+def arrange(value: Tensor, have: list[str], want: list[str], sizes: Mapping[str, int]) -> Tensor:
+    """`value` with its axes in the order `want`; axes it lacks are repeated to the size in `sizes`."""
+    if have == want:
+        return value
+    kept = [a for a in want if a in have]
+    if len(kept) != len(have):
+        gone = [a for a in have if a not in want]
+        for a in reversed(gone):
+            if value.shape[have.index(a)] != 1:
+                raise BindingError(f"a value with the axes {' '.join(have)} cannot be used as {' '.join(want)}")
+            value = value.squeeze(have.index(a))
+            have = [h for h in have if h != a]
+    order = [have.index(a) for a in kept]
+    if order != list(range(len(order))):
+        value = value.permute(order)
+    if kept == want:
+        return value
+    for n, a in enumerate(want):
+        if a not in kept:
+            value = value.unsqueeze(n)
+    return value.expand(*(sizes[a] if a not in kept else value.shape[n] for n, a in enumerate(want)))
+
+
+def _foreign(site: Site, owner: Any, module: Any, run: Run, arguments: Mapping[str, tuple[Any, str]], outs: Mapping[str, str]) -> Result:
+    """A module or function from elsewhere: it sees [batch, axes as declared…] and gives the declared shape back."""
+    chain = owner.TABLE.chain
+    cell = owner.TABLE.kind == "cell"
+    given: list[Any] = []
+    for (_, axes, _), (value, spelled) in zip(site.arguments, arguments.values(), strict=True):
+        if value is None:
+            continue
+        have = spelled.split()
+        if run.length is None and chain in axes and not cell:
+            raise TypeError(f"{owner.TABLE.source}:{site.line}: what fills {site.hole or site.path} is a plain module over the whole of "
+                            f"{chain}; it has no step")
+        lead = [a for a in (BATCH, chain) if a in have and (a == BATCH or cell)]
+        want = [*lead, *(a for a in axes if a in have and a not in lead)]
+        given.append(arrange(value, have, want, {}))
+    y = module(*given)
+    if isinstance(y, tuple):
+        y = y[0]
+    if len(outs) > 1:
+        raise TypeError(f"{owner.TABLE.source}:{site.line}: {sorted(outs)} are read of what fills {site.hole}; a plain module gives one value")
+    fields = {}
+    for name, spelled in outs.items():
+        want = spelled.split()
+        declared = dict(site.outs).get(name, ())
+        lead = [a for a in (BATCH, chain) if a in want and (a == BATCH or cell)]
+        have = [*lead, *(a for a in declared if a in want and a not in lead)]
+        if y.dim() != len(have):
+            raise TypeError(f"{owner.TABLE.source}:{site.line}: what fills {site.hole} gave {y.dim()} axes, declared are {' '.join(have)} ({len(have)})")
+        fields[name] = arrange(y, have, want, {})
+    return Result(fields, None)
+
+
+def with_holes(cls: Any, holes: Mapping[str, Any]) -> Any:
+    """A class with some of its holes filled, to be put into a hole itself."""
+    return partial(cls, **holes)
+
+
+def start_of(site: Site, owner: Any, module: Any, run: Run) -> Any:
+    """The state of a called body before the first step, where that is known without running anything; else None."""
+    if site.own and isinstance(module, Group):
+        parts = tuple(start_of(_without_own(site), owner, m, run) for m in module._modules.values())
+        return None if all(p is None for p in parts) else parts
+    if not isinstance(module, nn.Module) or not hasattr(module, "TABLE"):
+        return None
+    binding: Binding = owner.binding(site, module)
+    chain = owner.TABLE.chain
+    if binding.chain != chain or binding.mapped or site.starts or binding.reversed_:
+        return None
+    return module.plain_start(run)

@@ -1,0 +1,257 @@
+/* Elementary functions in fp32, for the type SQ_V. Included by vecmath.h, for float and for sq_v32.
+ *
+ * Polynomials are minimax fits (Remez) of the function named beside them on the reduced interval, in the error that counts at the
+ * end, rounded to fp32; tests/bench/fit_polynomials.py makes them. Notation: t = n + 1.5 * 2^23 rounds by addition, so that the
+ * low bits of t are n; |r| <= ln(2) / 2 after n multiples of ln 2 went off, in two parts (9 + 24 bits: the first product is exact).
+ */
+
+#define SQ_K(c) F(set)(c)
+
+/* exp(r), relative error 2^-28.2. */
+SQ_HOT SQ_V F(exp_poly)(SQ_V r) {
+    SQ_V p = SQ_K(0x1.6ae888p-10f);
+    p = F(fma)(p, r, SQ_K(0x1.1240dep-7f));
+    p = F(fma)(p, r, SQ_K(0x1.555842p-5f));
+    p = F(fma)(p, r, SQ_K(0x1.555488p-3f));
+    p = F(fma)(p, r, SQ_K(0x1.fffffcp-2f));
+    p = F(fma)(p, r, SQ_K(1.0f));
+    return F(fma)(p, r, SQ_K(1.0f));
+}
+
+/* n as t, and r, for an argument that is not NaN and not huge. */
+SQ_HOT SQ_V F(exp_split)(SQ_V x, SQ_V *r) {
+    SQ_V t = F(fma)(x, SQ_K(0x1.715476p+0f), SQ_K(0x1.8p23f)), n = t - 0x1.8p23f;
+    *r = F(fma)(n, SQ_K(0x1.bd0106p-13f), F(fma)(n, SQ_K(-0x1.63p-1f), x));
+    return t;
+}
+
+/* exp(x) where the result is a normal number. */
+SQ_HOT SQ_V F(exp_core)(SQ_V x) {
+    SQ_V r, t = F(exp_split)(x, &r);
+    return F(val)(F(bits)(F(exp_poly)(r)) + (F(bits)(t) << 23));
+}
+
+SQ_HOT SQ_V F(exp)(SQ_V x) {
+    SQ_V r, t = F(exp_split)(F(max2)(SQ_K(-104.0f), F(min2)(SQ_K(89.0f), x)), &r);
+    return F(scale2)(F(exp_poly)(r), t);
+}
+
+/* exp(-|x|), which never overflows. */
+SQ_HOT SQ_V F(exp_neg)(SQ_V x) {
+    SQ_V r, t = F(exp_split)(F(max2)(SQ_K(-104.0f), F(val)(F(bits)(x) | SQ_TOP)), &r);
+    return F(scale2)(F(exp_poly)(r), t);
+}
+
+SQ_HOT SQ_V F(expm1)(SQ_V x) {
+    SQ_V r, t = F(exp_split)(F(max2)(SQ_K(-25.0f), F(min2)(SQ_K(89.0f), x)), &r);
+    SQ_V q = SQ_K(0x1.6cd71ap-10f); /* (exp(r) - 1 - r) / r^2, relative error of the result 2^-26.1 */
+    q = F(fma)(q, r, SQ_K(0x1.122e02p-7f));
+    q = F(fma)(q, r, SQ_K(0x1.555538p-5f));
+    q = F(fma)(q, r, SQ_K(0x1.5554a8p-3f));
+    q = F(fma)(q, r, SQ_K(0.5f));
+    SQ_V p = F(fma)(r * r, q, r);
+    SQ_V s = F(val)((F(bits)(t) << 23) + (126u << 23)); /* 2^(n-1): n may be 128 */
+    SQ_V y = F(fma)(s, p, s - 0.5f);
+    return F(sel)(F(lt)(F(abs)(x), SQ_K(0x1p-25f)), x, y + y);
+}
+
+/* log(1 + f) + k ln 2 for -0.293 <= f <= 0.415, relative error of the polynomial 2^-27.2. */
+SQ_HOT SQ_V F(log_poly)(SQ_V f, SQ_V k) {
+    SQ_V z = f * f, p = SQ_K(-0x1.41edfap-4f);
+    p = F(fma)(p, f, SQ_K(0x1.07d0eep-3f));
+    p = F(fma)(p, f, SQ_K(-0x1.0ce07ep-3f));
+    p = F(fma)(p, f, SQ_K(0x1.226e4ap-3f));
+    p = F(fma)(p, f, SQ_K(-0x1.54788ap-3f));
+    p = F(fma)(p, f, SQ_K(0x1.99a596p-3f));
+    p = F(fma)(p, f, SQ_K(-0x1.000220p-2f));
+    p = F(fma)(p, f, SQ_K(0x1.55554ap-2f));
+    SQ_V u = F(fma)(z, f * p, k * -0x1.bd0106p-13f);
+    u = F(fma)(z, SQ_K(-0.5f), u);
+    return F(fma)(k, SQ_K(0x1.63p-1f), f + u);
+}
+
+SQ_HOT SQ_V F(log)(SQ_V x) {
+    SQ_M small = F(lt)(x, SQ_K(0x1p-126f));
+    SQ_U i = F(bits)(F(sel)(small, x * 0x1p23f, x)) + (0x3F800000u - 0x3F3504F3u);
+    SQ_V k = F(signed)(F(sar)(i, 23)) - F(sel)(small, SQ_K(150.0f), SQ_K(127.0f));
+    SQ_V y = F(log_poly)(F(val)((i & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f, k);
+    y = F(sel)(F(lt)(x, SQ_K(__builtin_inff())), y, x);
+    return F(sel)(F(le)(x, SQ_K(0.0f)), F(sel)(F(eq)(x, SQ_K(0.0f)), SQ_K(-__builtin_inff()), SQ_K(__builtin_nanf(""))), y);
+}
+
+SQ_HOT SQ_V F(log1p)(SQ_V x) {
+    SQ_V u = x + 1.0f;
+    SQ_U i = F(bits)(u) + (0x3F800000u - 0x3F3504F3u), e = i >> 23;
+    SQ_V k = F(signed)(e) - 127.0f, m = F(val)((i & 0x007FFFFFu) + 0x3F3504F3u), s = F(val)((254u - e) << 23);
+    SQ_V f = F(sel)(F(lt)(x, SQ_K(0x1p30f)), F(fma)(x, s, s - 1.0f), m - 1.0f); /* (1 + x) / 2^k - 1, rounded once */
+    SQ_V y = F(log_poly)(f, k);
+    y = F(sel)(F(lt)(x, SQ_K(__builtin_inff())), y, x);
+    y = F(sel)(F(lt)(F(abs)(x), SQ_K(0x1p-25f)), x, y);
+    return F(sel)(F(le)(x, SQ_K(-1.0f)), F(sel)(F(eq)(x, SQ_K(-1.0f)), SQ_K(-__builtin_inff()), SQ_K(__builtin_nanf(""))), y);
+}
+
+/* log(1 + e) for 0 <= e <= 1. */
+SQ_HOT SQ_V F(log1p01)(SQ_V e) {
+    SQ_M low = F(lt)(e, SQ_K(0x1.a8p-2f));
+    SQ_V f = F(sel)(low, e, F(fma)(e, SQ_K(0.5f), SQ_K(-0.5f)));
+    return F(log_poly)(f, F(sel)(low, SQ_K(0.0f), SQ_K(1.0f)));
+}
+
+SQ_HOT SQ_V F(tanh)(SQ_V x) {
+    SQ_V a = F(min2)(SQ_K(9.02f), F(abs)(x));
+    SQ_V big = 1.0f - SQ_K(2.0f) / (F(exp_core)(a + a) + 1.0f);
+    SQ_V z = a * a, p = SQ_K(-0x1.767a14p-8f); /* tanh(a) / a on [0, 0.625], relative error 2^-27.8 */
+    p = F(fma)(p, z, SQ_K(0x1.524c40p-6f));
+    p = F(fma)(p, z, SQ_K(-0x1.b842c4p-5f));
+    p = F(fma)(p, z, SQ_K(0x1.11075ep-3f));
+    p = F(fma)(p, z, SQ_K(-0x1.555534p-2f));
+    SQ_V y = F(sel)(F(lt)(a, SQ_K(0.625f)), F(fma)(a * z, p, a), big);
+    return F(val)(F(bits)(y) | (F(bits)(x) & SQ_TOP));
+}
+
+SQ_HOT SQ_V F(sigmoid)(SQ_V x) {
+    SQ_V e = F(exp_neg)(x), d = e + 1.0f;
+    return F(sel)(F(lt)(x, SQ_K(0.0f)), e, SQ_K(1.0f)) / d;
+}
+
+SQ_HOT SQ_V F(silu)(SQ_V x) {
+    SQ_V e = F(exp_neg)(x), d = e + 1.0f;
+    SQ_V y = F(sel)(F(lt)(x, SQ_K(0.0f)), F(max2)(SQ_K(-0x1p8f), x) * e, x) / d;
+    return y;
+}
+
+SQ_HOT SQ_V F(softplus)(SQ_V x) { return F(max2)(SQ_K(0.0f), x) + F(log1p01)(F(exp_neg)(x)); }
+SQ_HOT SQ_V F(logsigmoid)(SQ_V x) { return F(min2)(SQ_K(0.0f), x) - F(log1p01)(F(exp_neg)(x)); }
+
+SQ_HOT SQ_V F(logaddexp)(SQ_V a, SQ_V b) {
+    SQ_V top = F(max)(a, b), y = top + F(log1p01)(F(exp_neg)(a - b));
+    return F(sel)(F(eq)(F(abs)(top), SQ_K(__builtin_inff())), top, y);
+}
+
+SQ_HOT SQ_V F(expdiff)(SQ_V a, SQ_V b) {
+    return F(sel)(F(eq)(a, SQ_K(-__builtin_inff())), SQ_K(0.0f), F(exp)(a - b));
+}
+
+/* r in [-pi/4, pi/4] and, in the low two bits of the result, the quadrant. */
+#if defined(__FP_FAST_FMAF)
+#define SQ_TRIG_LIMIT_F32 0x1.8p16f
+#else
+#define SQ_TRIG_LIMIT_F32 0x1p13f
+#endif
+SQ_RARE void F(trig_large)(const float *x, float *r, uint32_t *q) {
+    for (int i = 0; i < SQ_N; i++) {
+        double hi, lo;
+        if (x[i] - x[i] == 0.0f && !(__builtin_fabsf(x[i]) < SQ_TRIG_LIMIT_F32)) {
+            q[i] = (uint32_t)sq_trig_payne_hanek(x[i], &hi, &lo);
+            r[i] = (float)(hi + lo);
+        }
+    }
+}
+SQ_HOT SQ_U F(trig_reduce)(SQ_V x, SQ_V *r) {
+    SQ_V t = F(fma)(x, SQ_K(0x1.45f306p-1f), SQ_K(0x1.8p23f)), n = t - 0x1.8p23f, y;
+    SQ_U q = F(bits)(t);
+#if defined(__FP_FAST_FMAF)
+    y = F(fma)(n, SQ_K(-0x1.921fb6p+0f), x); /* exact; pi/2 in 24 + 24 + 24 bits */
+    y = F(fma)(n, SQ_K(0x1.777a5cp-25f), y);
+    y = F(fma)(n, SQ_K(0x1.ee59dap-50f), y);
+#else
+    y = x - n * 0x1.92p+0f; /* the first three products are exact: 9 + 10 + 10 + 24 bits */
+    y = y - n * 0x1.fap-12f;
+    y = y - n * 0x1.54p-20f;
+    y = y - n * 0x1.10b460p-30f;
+#endif
+    SQ_M large = F(le)(SQ_K(SQ_TRIG_LIMIT_F32), F(abs)(x));
+    if (SQ_UNLIKELY(F(any)(large))) {
+        float xs[SQ_N], rs[SQ_N];
+        uint32_t qs[SQ_N];
+        F(store)(xs, x), F(store)(rs, y), __builtin_memcpy(qs, &q, sizeof qs);
+        F(trig_large)(xs, rs, qs);
+        y = F(load)(rs), __builtin_memcpy(&q, qs, sizeof qs);
+    }
+    *r = F(sel)(F(eq)(F(abs)(x), SQ_K(__builtin_inff())), SQ_K(__builtin_nanf("")), y);
+    return q;
+}
+SQ_HOT SQ_V F(sin_poly)(SQ_V r, SQ_V z) {
+    SQ_V p = F(fma)(F(fma)(SQ_K(-0x1.99122ap-13f), z, SQ_K(0x1.1106b4p-7f)), z, SQ_K(-0x1.555544p-3f));
+    return F(fma)(r * z, p, r);
+}
+SQ_HOT SQ_V F(cos_poly)(SQ_V z) {
+    SQ_V p = F(fma)(F(fma)(SQ_K(0x1.99d83ap-16f), z, SQ_K(-0x1.6c0c08p-10f)), z, SQ_K(0x1.55554ap-5f));
+    return F(fma)(z * z, p, F(fma)(z, SQ_K(-0.5f), SQ_K(1.0f)));
+}
+SQ_FN SQ_V F(sin)(SQ_V x) {
+    SQ_V r;
+    SQ_U q = F(trig_reduce)(x, &r);
+    SQ_V z = r * r, y = F(sel)(F(nonzero)(q & 1u), F(cos_poly)(z), F(sin_poly)(r, z));
+    y = F(val)(F(bits)(y) ^ ((q & 2u) << 30));
+    return F(sel)(F(eq)(x, SQ_K(0.0f)), x, y);
+}
+SQ_FN SQ_V F(cos)(SQ_V x) {
+    SQ_V r;
+    SQ_U q = F(trig_reduce)(x, &r);
+    SQ_V z = r * r, y = F(sel)(F(nonzero)(q & 1u), F(sin_poly)(r, z), F(cos_poly)(z));
+    return F(val)(F(bits)(y) ^ (((q + 1u) & 2u) << 30));
+}
+SQ_FN void F(sincos)(SQ_V x, SQ_V *sine, SQ_V *cosine) {
+    SQ_V r;
+    SQ_U q = F(trig_reduce)(x, &r);
+    SQ_V z = r * r, s = F(sin_poly)(r, z), c = F(cos_poly)(z);
+    SQ_M odd = F(nonzero)(q & 1u);
+    SQ_V y = F(val)(F(bits)(F(sel)(odd, c, s)) ^ ((q & 2u) << 30));
+    *sine = F(sel)(F(eq)(x, SQ_K(0.0f)), x, y);
+    *cosine = F(val)(F(bits)(F(sel)(odd, s, c)) ^ (((q + 1u) & 2u) << 30));
+}
+
+/* Three intervals with one division: atan(a), pi/4 + atan((a - 1) / (a + 1)), pi/2 - atan(1 / a). */
+SQ_FN SQ_V F(atan)(SQ_V x) {
+    SQ_V a = F(abs)(x);
+    SQ_M mid = F(lt)(SQ_K(0x1.a82798p-2f), a), high = F(lt)(SQ_K(0x1.3504f4p+1f), a);
+    SQ_V num = F(sel)(high, SQ_K(-1.0f), F(sel)(mid, a - 1.0f, a));
+    SQ_V den = F(sel)(high, a, F(sel)(mid, a + 1.0f, SQ_K(1.0f)));
+    SQ_V off = F(sel)(high, SQ_K(0x1.921fb6p+0f), F(sel)(mid, SQ_K(0x1.921fb6p-1f), SQ_K(0.0f)));
+    SQ_V low = F(sel)(high, SQ_K(-0x1.777a5cp-25f), F(sel)(mid, SQ_K(-0x1.777a5cp-26f), SQ_K(0.0f)));
+    SQ_V t = num / den, z = t * t, p = SQ_K(@ATAN4@); /* atan(t) / t on [0, 0.4143], relative error @ATANB@ */
+    p = F(fma)(p, z, SQ_K(@ATAN3@));
+    p = F(fma)(p, z, SQ_K(@ATAN2@));
+    p = F(fma)(p, z, SQ_K(@ATAN1@));
+    p = F(fma)(p, z, SQ_K(@ATAN0@));
+    SQ_V y = off + (F(fma)(t * z, p, t) + low);
+    return F(val)(F(bits)(y) | (F(bits)(x) & SQ_TOP));
+}
+
+SQ_FN SQ_V F(erf)(SQ_V x) {
+    SQ_V a = F(min2)(SQ_K(3.95f), F(abs)(x)), z = a * a, u = a - 2.0f;
+    SQ_V p = SQ_K(0x1.4c339cp-14f); /* erf(a) / a - 1 on [0, 1], relative error of the result 2^-29.5 */
+    p = F(fma)(p, z, SQ_K(-0x1.a50ae8p-11f));
+    p = F(fma)(p, z, SQ_K(0x1.542e0ep-8f));
+    p = F(fma)(p, z, SQ_K(-0x1.b7fe90p-6f));
+    p = F(fma)(p, z, SQ_K(0x1.ce2d50p-4f));
+    p = F(fma)(p, z, SQ_K(-0x1.812740p-2f));
+    p = F(fma)(p, z, SQ_K(0x1.06eba8p-3f));
+    SQ_V q = SQ_K(0x1.80de8cp-13f); /* log(1 - erf(a)) on [1, 3.95], error of the result 2^-29.3 */
+    q = F(fma)(q, u, SQ_K(-0x1.76b3d4p-11f));
+    q = F(fma)(q, u, SQ_K(0x1.d10082p-9f));
+    q = F(fma)(q, u, SQ_K(-0x1.0e07c0p-6f));
+    q = F(fma)(q, u, SQ_K(-0x1.d8f5e8p-1f));
+    q = F(fma)(q, u, SQ_K(-0x1.1ac320p+2f));
+    q = F(fma)(q, u, SQ_K(-0x1.575b32p+2f));
+    SQ_V y = F(sel)(F(lt)(a, SQ_K(1.0f)), F(fma)(a, p, a), 1.0f - F(exp_core)(q));
+    return F(val)(F(bits)(y) | (F(bits)(x) & SQ_TOP));
+}
+
+SQ_FN SQ_V F(gelu)(SQ_V x) {
+    SQ_V y = x * 0.5f * (F(erf)(x * 0x1.6a09e6p-1f) + 1.0f);
+    return F(sel)(F(le)(x, SQ_K(-0x1p4f)), SQ_K(-0.0f), y);
+}
+
+/* |x|^y in double, two halves for a vector; then what C says about signs and special cases. */
+SQ_FN SQ_V F(pow)(SQ_V x, SQ_V y) {
+    SQ_V a = F(abs)(x), one = SQ_K(1.0f), inf = SQ_K(__builtin_inff());
+#if SQ_ONE
+    SQ_V r = (float)sq_pow_short_f64((double)a, (double)y);
+#else
+    SQ_V r = sq_narrow(sq_pow_short_v64(sq_wide_low(a), sq_wide_low(y)), sq_pow_short_v64(sq_wide_high(a), sq_wide_high(y)));
+#endif
+    return F(pow_special)(x, y, a, r, one, inf);
+}
+#undef SQ_K
