@@ -14,6 +14,7 @@ from seqc.compiler.analysis.algebra import text_of
 from seqc.compiler.analysis.components import Group, groups
 from seqc.compiler.analysis.cost import cost_of
 from seqc.compiler.analysis.hoist import hoisted
+from seqc.compiler.analysis.interpreter import Interpreter
 from seqc.compiler.analysis.legality import modes_of
 from seqc.compiler.analysis.streaming import streaming_of
 from seqc.compiler.analysis.structure import shape_of
@@ -59,13 +60,14 @@ class Analyst:
     def _analyse(self, graph: StepGraph) -> Verdict:
         found = groups(graph)
         self._sizes[graph.key] = graph.sizes
-        components = tuple(self._component(graph, g) for g in found)
+        base = Interpreter(graph, ())
+        components = tuple(self._component(graph, g, base) for g in found)
         streaming = streaming_of(graph, found, self._streaming)
         cost = cost_of(graph, streaming.carried, streaming.buffers, self._cost)
         return Verdict(graph.key, graph.name, graph.given, components, streaming, cost)
 
-    def _component(self, graph: StepGraph, group: Group) -> Component:
-        shape = shape_of(graph, group.names)
+    def _component(self, graph: StepGraph, group: Group, base: Interpreter) -> Component:
+        shape = shape_of(graph, group.names, base)
         modes = modes_of(graph, shape)
         return Component(
             states=shown(graph, shape.names),

@@ -8,6 +8,7 @@ this is linear in the graph times the number of lagged names (reliability.md, S8
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import networkx as nx
@@ -37,7 +38,39 @@ class Group:
 
 
 def uses_of(graph: StepGraph) -> dict[str, Uses]:
-    """The reads of every entry, sorted by how they reach."""
+    """The reads of every entry, sorted by how they reach; worked out once for a graph."""
+    found: dict[str, Uses] | None = graph.memo.get("uses")
+    if found is None:
+        found = graph.memo["uses"] = _uses_of(graph)
+    return found
+
+
+def users_of(graph: StepGraph) -> dict[str, list[str]]:
+    """For each name the entries that read it at this step, at any level."""
+    found: dict[str, list[str]] | None = graph.memo.get("users")
+    if found is None:
+        found = graph.memo["users"] = {}
+        for n, u in uses_of(graph).items():
+            for r in (*u.same, *u.level):
+                found.setdefault(r, []).append(n)
+    return found
+
+
+def depending(graph: StepGraph, names: Iterable[str]) -> set[str]:
+    """Entries whose value at this step depends on a lagged one of `names`."""
+    wanted = set(names)
+    users = users_of(graph)
+    stack = [n for n, u in uses_of(graph).items() if wanted.intersection(u.past)]
+    seen: set[str] = set()
+    while stack:
+        n = stack.pop()
+        if n not in seen:
+            seen.add(n)
+            stack.extend(users.get(n, ()))
+    return seen
+
+
+def _uses_of(graph: StepGraph) -> dict[str, Uses]:
     out: dict[str, Uses] = {}
     stepping = _stepping(graph)
     for name, entry in graph.entries.items():

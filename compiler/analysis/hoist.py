@@ -5,24 +5,14 @@ In:  a step graph, the names of a component.   Out: names of same-step values at
 
 from __future__ import annotations
 
-from seqc.compiler.analysis.components import uses_of
+from seqc.compiler.analysis.components import depending, uses_of
 from seqc.compiler.ir.graph import StepGraph
 
 
 def hoisted(graph: StepGraph, names: tuple[str, ...]) -> tuple[str, ...]:
     """Values (not parameters, consts or inputs) that the component's equations read and that hold no state of it."""
     uses = uses_of(graph)
-    inside: set[str] = set(names)
-    users: dict[str, list[str]] = {}
-    for n, u in uses.items():
-        for r in (*u.same, *u.past, *u.level):
-            users.setdefault(r, []).append(n)
-    stack = [n for name in names for n in users.get(name, [])]
-    while stack:
-        n = stack.pop()
-        if n not in inside:
-            inside.add(n)
-            stack.extend(users.get(n, []))
+    inside = depending(graph, names) | set(names)
     below: set[str] = set()
     stack = list(names)
     while stack:

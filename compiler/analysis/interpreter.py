@@ -15,6 +15,7 @@ from seqc.compiler.analysis import contractions as c
 from seqc.compiler.analysis import elementwise
 from seqc.compiler.analysis.access import access
 from seqc.compiler.analysis.algebra import Algebra
+from seqc.compiler.analysis.components import depending
 from seqc.compiler.analysis.lattice import Element, gather_terms, plain
 from seqc.compiler.ir.expr import (
     Along,
@@ -52,30 +53,39 @@ ROUNDS = 12
 
 
 class Interpreter(Algebra):
-    """Elements of one graph for one set of state names."""
+    """Elements of one graph for one set of state names.
 
-    def __init__(self, graph: StepGraph, states: Iterable[str]) -> None:
+    `base` is an interpreter of the same graph without states, whose elements are taken for values no state is in: so that
+    all components together cost what the graph costs.
+    """
+
+    def __init__(self, graph: StepGraph, states: Iterable[str], base: Interpreter | None = None) -> None:
         super().__init__(graph, states)
         self.level_env: dict[str, Element] = {}
         self.has_levels = any(e.level for e in graph.entries.values())
+        self.base = base if not self.has_levels else None
+        self.touched = depending(graph, self.states) if self.base is not None else set(graph.entries)
 
     def element(self, name: str) -> Element:
         """The element of this step's value of `name`."""
-        node = self.graph.entries[name].node
-        if node is None:
-            return self._named(name, ())
-        if not self.has_levels:
-            self._evaluate(node)
-            return self.memo[id(node)]
-        for round_ in range(ROUNDS):
-            self.memo.clear()
+        return self.elements([name])[name]
+
+    def elements(self, names: Iterable[str]) -> dict[str, Element]:
+        """The elements of several names."""
+        names = list(names)
+        roots = {n: self.graph.entries[n].node for n in names}
+        nodes = [r for r in roots.values() if r is not None]
+        for round_ in range(ROUNDS if self.has_levels else 1):
+            if self.has_levels:
+                self.memo.clear()
             before = dict(self.level_env)
-            self._evaluate(node)
+            for r in nodes:
+                self._evaluate(r)
             for n in list(before):
                 self._level_round(n, widen=round_ >= ROUNDS - 2)
             if before == self.level_env:
                 break
-        return self.memo[id(node)]
+        return {n: self.memo[id(r)] if r is not None else self._named(n, ()) for n, r in roots.items()}
 
     def _level_round(self, name: str, *, widen: bool) -> None:
         """What `name[l-1]` is after one more level: its start, or the equation at the level before."""
@@ -109,7 +119,7 @@ class Interpreter(Algebra):
         if isinstance(e, Read):
             a = access(self.graph, e)
             node = self.graph.entries[e.name].node
-            if a.same and node is not None:
+            if a.same and node is not None and e.name in self.touched:
                 below.append(node)
         return below
 
@@ -130,7 +140,12 @@ class Interpreter(Algebra):
             before = self.level_env.setdefault(e.name, self._first_level(e.name))
             parts.append(self._moved(e, self._across_levels(before, e)))
         if a.same:
-            inner = self._named(e.name, entry.axes) if entry.node is None else self.get(entry.node)
+            if entry.node is None:
+                inner = self._named(e.name, entry.axes)
+            elif e.name in self.touched or self.base is None:
+                inner = self.get(entry.node)
+            else:
+                inner = self.base.element(e.name)
             if entry.node is not None and isinstance(entry.node, (Scan, Invoke)):
                 inner = self._result(entry.node, inner, e)
             elif entry.node is not None:

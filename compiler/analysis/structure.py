@@ -61,10 +61,9 @@ def worst(structures: Iterable[Structure]) -> Structure:
     return max(structures, key=ORDER.index, default="none")
 
 
-def shape_of(graph: StepGraph, names: tuple[str, ...]) -> Shape:
-    """Analyses the component made of `names`."""
-    run = Interpreter(graph, names)
-    elements = {n: run.element(n) for n in names}
+def shape_of(graph: StepGraph, names: tuple[str, ...], base: Interpreter | None = None) -> Shape:
+    """Analyses the component made of `names`; `base` shares what holds no state between components."""
+    elements = Interpreter(graph, names, base).elements(names)
     family, operation, reasons = _family(graph, elements)
     sources = sorted({t.source for x in elements.values() for t in x.terms}, key=lambda s: (names.index(s.name), s.lag))
     links: list[Link] = []

@@ -73,6 +73,10 @@ class Frame:
     open: set[str] = field(default_factory=set)
     """Values whose call is being put in just now."""
     place: tuple[int, ...] = ()
+    table: dict[str, Value] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.table = self.body.table
 
     def name(self, local: str) -> str:
         """The graph's name of a name of this body."""
@@ -261,7 +265,7 @@ class Inliner:
     def _field(self, frame: Frame, e: Read, new: Read, out: str, inner: Frame) -> Expr:
         """A field of an inlined call, read under the callee's names of its axes and renamed to the caller's."""
         local = e.field_ or out
-        value = inner.body.table.get(local)
+        value = inner.table.get(local)
         have = self._axes_of(inner, value) if value is not None and value.axes is not None else new.axes
         here = self._outs(frame, e.name, local)
         want = have if here is None else here
@@ -276,7 +280,7 @@ class Inliner:
     def _held(self, frame: Frame, name: str) -> tuple[str, Frame] | None:
         if name in frame.calls:
             return frame.calls[name]
-        v = frame.body.table.get(name)
+        v = frame.table.get(name)
         if v is None or not isinstance(v.value, Invoke) or v.kind == "input" or name in frame.open:
             return None
         if not self._inlinable(v.value, self._resolve(frame, v.value.callee)):
@@ -287,7 +291,7 @@ class Inliner:
         return frame.calls.get(name)
 
     def _outs(self, frame: Frame, name: str, local: str) -> Axes | None:
-        value = frame.body.table[name].value
+        value = frame.table[name].value
         if isinstance(value, Invoke):
             for n, axes, _ in value.outs:
                 if n == local:
@@ -356,7 +360,7 @@ class Inliner:
         self._fill(inner)
         if not new.out:  # several outs: the value is only ever read by field
             return self.table.intern(NotGiven(span=inv.span))
-        value = inner.body.table.get(new.out)
+        value = inner.table.get(new.out)
         axes = self._axes_of(inner, value) if value is not None and value.axes is not None else ()
         read: Expr = self.table.intern(Read(inner.name(new.out), axes=axes, type=new.type, span=inv.span))
         extra = tuple(a for a in inner.mapped if a not in new.axes)
@@ -365,6 +369,7 @@ class Inliner:
 
     def _frame(self, frame: Frame, inv: Invoke, callee: Callee, prefix: str, owner: Value | None, local: str) -> Frame:
         body = self.program.bodies[callee.key]
+        table = body.table
         same = callee.key == inv.callee.key or not inv.callee.hole
         arguments, mapped_here = _arguments(inv, body, same)
         pairs: dict[str, str] = {}
@@ -379,13 +384,13 @@ class Inliner:
             claim(body.chain, frame.axes(frame.body.chain))
         for arg in arguments:
             back = {y: x for x, y in arg.renames}
-            value = body.table.get(arg.name)
+            value = table.get(arg.name)
             for c in (value.axes or ()) if value is not None else ():
                 a = back.get(c, c if c in arg.value.axes else "")
                 if a and a in arg.value.axes:
                     claim(c, a)
         for n, here, _ in inv.outs if same else ():
-            value = body.table.get(n)
+            value = table.get(n)
             if value is not None and value.axes is not None:
                 for c, a in zip(value.axes, [a for a in here if a not in mapped_here and a != inv.own], strict=False):
                     claim(c, a)
@@ -404,7 +409,7 @@ class Inliner:
         mapped = tuple(a for a in mapped if a not in taken)
         inputs: dict[str, Expr] = {}
         for arg in arguments:
-            value = body.table.get(arg.name)
+            value = table.get(arg.name)
             if isinstance(arg.value, NotGiven) or value is None or self._left_out(arg.value):
                 continue
             back = {y: x for x, y in arg.renames}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from seqc.compiler.diagnostics.span import NOWHERE, Span
 from seqc.compiler.ir.expr import Axes, Expr, Type
@@ -73,6 +73,7 @@ class StepGraph:
     dims      each dim's defining expression in terms of other dims of this graph, None where it is open
     optional  optional inputs of the body that are no draws, in declared order
     nodes     every node that an entry's equation or start reaches, children first
+    memo      what later stages worked out about this graph, so that they do it once; not part of it
     """
 
     key: str
@@ -91,6 +92,7 @@ class StepGraph:
     settings: tuple[Setting, ...]
     nodes: tuple[Node, ...]
     span: Span = field(default=NOWHERE, compare=False, repr=False)
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def acyclic(self) -> bool:
