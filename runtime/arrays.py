@@ -114,6 +114,7 @@ def concat(parts: Sequence[Tensor], dim: int) -> Tensor:
     for p in parts[1:]:
         dtype = torch.promote_types(dtype, p.dtype)
     width = max(p.dim() for p in parts)
+    parts = [p.reshape((1,) * (width - p.dim()) + p.shape) for p in parts]
     dim = dim % width
     shape = [max((p.shape[d] for p in parts), default=1) if not any(p.shape[d] == 0 for p in parts) else min(p.shape[d] for p in parts) for d in range(width)]
     grown = [p.to(dtype).expand(*(p.shape[d] if d == dim else shape[d] for d in range(width))) for p in parts]

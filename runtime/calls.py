@@ -262,6 +262,8 @@ def _body(
         if isinstance(value, Tensor):
             sizes.update(zip(spelled.split(), value.shape, strict=True))
     mapped = [a for a in binding.mapped if a in sizes]
+    if caller_chain in sizes and binding.chain != caller_chain and caller_chain not in mapped:
+        mapped.insert(0, caller_chain)
     batched = BATCH in sizes or any(BATCH in s.split() for s in outs.values())
     batch = run.batch if batched else 1
     times = 1

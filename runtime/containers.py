@@ -27,6 +27,21 @@ class Tree(nn.Module):
                         return held[name[:-1]]
             raise
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """`.to(dtype)` and the like: complex parameters stay complex, at the width asked for."""
+
+        def keep(t: Tensor) -> Tensor:
+            if not t.is_complex():
+                made: Tensor = fn(t)
+                return made
+            part: Tensor = fn(t.real)
+            if part.is_complex() or not part.is_floating_point():
+                return fn(t)  # type: ignore[no-any-return]
+            wide = torch.complex128 if part.dtype == torch.float64 else torch.complex64
+            return t.to(device=part.device, dtype=wide) if part.dtype != t.real.dtype or part.device != t.device else fn(t)  # type: ignore[no-any-return]
+
+        return super()._apply(keep, recurse)
+
     def child(self, name: str) -> Tree:
         """The part of the tree below `name`, made where it is not there yet."""
         found = self._modules.get(name)
@@ -79,8 +94,10 @@ class Tree(nn.Module):
     def held(self, path: str) -> Any:
         """What stands at a path: a tensor or a module; None where nothing does."""
         at: Any = self
-        for part in path.split("."):
-            for store in ("_parameters", "_buffers", "_modules"):
+        parts = path.split(".")
+        for n, part in enumerate(parts):
+            last = n == len(parts) - 1
+            for store in ("_parameters", "_buffers", "_modules") if last else ("_modules",):
                 if part in at.__dict__[store]:
                     at = at.__dict__[store][part]
                     break

@@ -88,9 +88,11 @@
 #include "vecmath_generic.h"
 #endif
 #include "vecmath_reduce.h"
+#include "vecmath_trig.h"
 
 /* The functions, written once for each precision and made for the scalar and for the vector type. fp64 first: fp32's pow uses it. */
 #define SQ_V double
+#define SQ_T double
 #define SQ_U uint64_t
 #define SQ_M int
 #define SQ_N 1
@@ -100,6 +102,7 @@
 #include "vecmath_f64.h"
 #include "vecmath_undefine.h"
 #define SQ_V sq_v64
+#define SQ_T double
 #define SQ_U sq_u64v
 #define SQ_M sq_m64
 #define SQ_N SQ_N64
@@ -109,6 +112,7 @@
 #include "vecmath_f64.h"
 #include "vecmath_undefine.h"
 #define SQ_V float
+#define SQ_T float
 #define SQ_U uint32_t
 #define SQ_M int
 #define SQ_N 1
@@ -118,6 +122,7 @@
 #include "vecmath_f32.h"
 #include "vecmath_undefine.h"
 #define SQ_V sq_v32
+#define SQ_T float
 #define SQ_U sq_u32v
 #define SQ_M sq_m32
 #define SQ_N SQ_N32

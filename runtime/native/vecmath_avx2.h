@@ -53,6 +53,8 @@ SQ_HOT sq_v64 sq_scale2_v64(sq_v64 p, sq_v64 t) {
     sq_u64v n = (sq_u64v)t - 0x4338000000000000u, half = (sq_u64v)_mm256_srai_epi32((__m256i)n, 1); /* the low 32 bits count */
     return p * (sq_v64)((half + 1023u) << 52) * (sq_v64)((n - half + 1023u) << 52);
 }
+SQ_HOT sq_v32 sq_scale1_v32(sq_v32 p, sq_v32 t) { return p * (sq_v32)(((sq_u32v)t << 23) + 0x3F800000u); }
+SQ_HOT sq_v64 sq_scale1_v64(sq_v64 p, sq_v64 t) { return p * (sq_v64)(((sq_u64v)t << 52) + 0x3FF0000000000000u); }
 SQ_HOT sq_v64 sq_mulerr_v64(sq_v64 a, sq_v64 b, sq_v64 p) { return _mm256_fmsub_pd(a, b, p); }
 
 SQ_HOT sq_v64 sq_wide_low(sq_v32 x) { return _mm256_cvtps_pd(_mm256_castps256_ps128(x)); }

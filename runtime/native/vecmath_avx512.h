@@ -44,6 +44,8 @@ SQ_HOT sq_u64v sq_sar_v64(sq_u64v u, int n) { return (sq_u64v)_mm512_srai_epi64(
 SQ_HOT sq_v32 sq_signed_v32(sq_u32v u) { return _mm512_cvtepi32_ps((__m512i)u); }
 SQ_HOT sq_v32 sq_scale2_v32(sq_v32 p, sq_v32 t) { return _mm512_scalef_ps(p, t - 12582912.0f); }
 SQ_HOT sq_v64 sq_scale2_v64(sq_v64 p, sq_v64 t) { return _mm512_scalef_pd(p, t - 6755399441055744.0); }
+SQ_HOT sq_v32 sq_scale1_v32(sq_v32 p, sq_v32 t) { return sq_scale2_v32(p, t); }
+SQ_HOT sq_v64 sq_scale1_v64(sq_v64 p, sq_v64 t) { return sq_scale2_v64(p, t); }
 SQ_HOT sq_v64 sq_mulerr_v64(sq_v64 a, sq_v64 b, sq_v64 p) { return _mm512_fmsub_pd(a, b, p); }
 
 /* The halves of a float vector in double, and back. */

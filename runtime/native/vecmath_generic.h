@@ -50,6 +50,8 @@ SQ_HOT sq_v64 sq_scale2_v64(sq_v64 p, sq_v64 t) {
     sq_u64v n = (sq_u64v)t - 0x4338000000000000u, half = sq_sar_v64(n, 1);
     return p * (sq_v64)((half + 1023u) << 52) * (sq_v64)((n - half + 1023u) << 52);
 }
+SQ_HOT sq_v32 sq_scale1_v32(sq_v32 p, sq_v32 t) { return p * (sq_v32)(((sq_u32v)t << 23) + 0x3F800000u); }
+SQ_HOT sq_v64 sq_scale1_v64(sq_v64 p, sq_v64 t) { return p * (sq_v64)(((sq_u64v)t << 52) + 0x3FF0000000000000u); }
 SQ_HOT sq_v64 sq_mulerr_v64(sq_v64 a, sq_v64 b, sq_v64 p) {
     return (sq_v64){sq_mulerr_f64(a[0], b[0], p[0]), sq_mulerr_f64(a[1], b[1], p[1])};
 }

@@ -2,7 +2,7 @@
  *
  * min2(a, b) is `a < b ? a : b` and max2(a, b) `a > b ? a : b`: both give b where one of them is NaN. sar is an arithmetic shift to
  * the right, signed(u) the value of bits read as a whole number with sign, scale2(p, t) is p * 2^n with one rounding, where
- * t = n + 1.5 * 2^23 (2^52) is what rounding by addition left behind.
+ * t = n + 1.5 * 2^23 (2^52) is what rounding by addition left behind; scale1 is the same for a normal result.
  */
 #if defined(__FP_FAST_FMAF)
 SQ_HOT float sq_fma_f32(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
@@ -53,6 +53,8 @@ SQ_HOT double sq_scale2_f64(double p, double t) {
     uint64_t n = sq_bits_f64(t) - 0x4338000000000000u, half = sq_sar_f64(n, 1);
     return p * sq_val_f64((half + 1023u) << 52) * sq_val_f64((n - half + 1023u) << 52);
 }
+SQ_HOT float sq_scale1_f32(float p, float t) { return p * sq_val_f32((sq_bits_f32(t) << 23) + 0x3F800000u); }
+SQ_HOT double sq_scale1_f64(double p, double t) { return p * sq_val_f64((sq_bits_f64(t) << 52) + 0x3FF0000000000000u); }
 /* a * b - p for p = a * b rounded: the rounding error of a product, exactly. */
 SQ_HOT double sq_mulerr_f64(double a, double b, double p) {
 #if SQ_FMA_F64

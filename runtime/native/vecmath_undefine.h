@@ -5,3 +5,4 @@
 #undef SQ_N
 #undef SQ_TOP
 #undef F
+#undef SQ_T

@@ -133,8 +133,10 @@ def _onehot(m: Emitter, e: x.OneHot, s: Scope) -> Code:
 def _draw(m: Emitter, e: x.Draw, s: Scope) -> Code:
     axes = tuple(a for a in e.axes if a != m.chain)
     stepwise = s.chain and (bool(m.body.topology) or m.chain in e.axes)
-    outside = m.mode in ("build", "start")
-    layout = Layout(m.mode != "build", stepwise and not outside, axes)
+    owner = m.table.get(m.equation)
+    outside = m.mode in ("build", "start") or owner is not None and (owner.once or owner.home == "call")
+    shared = owner is not None and owner.home == "call"
+    layout = Layout(m.mode != "build" and not shared, stepwise and not outside, axes)
     args = [m.emit(a, s) for a in e.args]
     texts = [aligned(a, union([a.layout, layout], layout.axes), 0) for a in args]
     shape = m.sizes(layout, s)

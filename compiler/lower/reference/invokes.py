@@ -216,9 +216,12 @@ def keep_state(m: Emitter, place: Place, var: str, s: Scope) -> None:
     if at is not s:
         first_branch(at).append(f"{name} = None")
     s.block.add(f"{name} = {var}.state")
-    at.known[f"{place.path} after"] = Code(name, Layout())
-    if at.time is None and at.level is None:
-        m.states[field] = name
+    if at.time is not None:
+        at.known[f"{place.path} after"] = Code(name, Layout())
+        return
+    from seqc.compiler.lower.reference.statements import note
+
+    note(m, field, name, at)
 
 
 def first_branch(s: Scope) -> list[object]:
@@ -240,6 +243,8 @@ def parameter_of(m: Emitter, e: x.Read, s: Scope) -> Code | None:
     if holder is None or not isinstance(holder.value, x.Invoke) or id(holder.value) not in m.sites:
         return None
     place: Place = m.sites[id(holder.value)]
+    if e.field_ in {n for n, _, _ in holder.value.outs}:
+        return None
     at = "self"
     for lv in place.owner.level:
         loop = s.level_loop(lv)

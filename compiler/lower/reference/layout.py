@@ -81,7 +81,7 @@ def union(layouts: list[Layout], order: Axes) -> Layout:
     rest: list[str] = []
     for la in layouts:
         rest += [a for a in la.axes if a not in order and a not in rest]
-    return Layout(any(la.batch for la in layouts), any(la.chain for la in layouts), tuple(a for a in order if a in have) + tuple(rest))
+    return Layout(any(la.batch for la in layouts), any(la.chain for la in layouts), tuple(a for a in dict.fromkeys(order) if a in have) + tuple(rest))
 
 
 def aligned(c: Code, target: Layout, level: int = ADD) -> str:

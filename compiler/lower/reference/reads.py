@@ -73,6 +73,15 @@ def field_of(m: Emitter, e: x.Read, s: Scope) -> Code:
     found = m.family_here(key, s)
     if found is not None:
         return found
+    holder = m.table.get(e.name)
+    if m.mode in ("build", "start") and holder is not None and f"made {e.name}" not in m.root.known:
+        from seqc.compiler.lower.reference.statements import statement
+
+        m.root.known[f"made {e.name}"] = Code("")
+        was, m.equation = m.equation, e.name
+        statement(m, holder, s if holder.level else m.root)
+        m.equation = was
+        return field_of(m, e, s)
     if e.name in m.table and m.table[e.name].kind == "input":
         raise refuse("SEQ0504", f"`{e.name}` has no field `{e.field_}` here", e.span)
     from seqc.compiler.lower.reference.invokes import parameter_of
