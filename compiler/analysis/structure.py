@@ -207,7 +207,8 @@ def _outer(
         for left, right in choices:
             apart = set(coefficient) - (left & right)
             if apart <= left or apart <= right:
-                found.append((tuple(a for a in axes if a in left), tuple(a for a in axes if a in right)))
+                first, second = sorted((left, right), key=lambda f: [axes.index(a) for a in axes if a in f])
+                found.append((tuple(a for a in axes if a in first), tuple(a for a in axes if a in second)))
                 break
             offending |= apart
         else:

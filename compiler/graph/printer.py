@@ -210,7 +210,8 @@ def print_graph(graph: StepGraph) -> str:
             uses[id(c)] += 1
     names: dict[int, str] = {}
     lines = [f"{graph.kind} {graph.name}" + (f" over {graph.chain}:" if graph.chain else ":")]
-    sizes = ", ".join(f"{d} = {graph.sizes[d]}" if d in graph.sizes else d for d in graph.dims if "'" not in d and "~" not in d)
+    declared = [(d, e) for d, e in graph.dims.items() if "'" not in d and "~" not in d]
+    sizes = ", ".join(d if e is None else f"{d} = {show(e)}" for d, e in declared)
     if sizes:
         lines.append(f"    dim {sizes}")
     for entry in graph.entries.values():

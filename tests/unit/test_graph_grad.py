@@ -63,6 +63,12 @@ FUNCTIONS = {
     "ne": lambda a, b: a != b,
     "and": torch.logical_and,
     "stop": torch.Tensor.detach,
+    "through": lambda a, b: a,
+    "mod": torch.remainder,
+    "re": torch.real,
+    "conj": torch.conj,
+    "cis": lambda a: torch.exp(1j * a),
+    "complex": lambda a, b: torch.complex(*torch.broadcast_tensors(a, b)),
 }
 
 
@@ -145,6 +151,8 @@ class Run:
                         return x.amax(where)
                     case "prod":
                         return x.prod(where[0])
+                    case "argmax":
+                        return x.argmax(where[0])
             case Along():
                 x, where = self.at(e.arg, e.axes), e.axes.index(e.over[0])
                 match e.fn:
@@ -169,7 +177,7 @@ class Run:
                 x = aligned(self.memo[id(e.arg)], e.arg.axes, (*keep, *e.parts)).flatten(len(keep))
                 return aligned(x, (*keep, e.axis), e.axes)
             case Number():
-                return torch.arange(SIZES[e.of])
+                return torch.arange(SIZES[e.of]) if e.axes else torch.tensor(3.0, dtype=torch.float64)
             case OneHot():
                 return torch.nn.functional.one_hot(self.memo[id(e.arg)].long(), SIZES[e.axis]).to(torch.float64)
         raise AssertionError(f"not in this evaluator: {e}")
