@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from seqc.compiler.cli.shared import options_of
     from seqc.compiler.driver import sizes
     from seqc.compiler.driver.bench.run import timed
+    from seqc.compiler.driver.layers import maker
     from seqc.compiler.driver.pipeline import compiled
     from seqc.compiler.driver.target import main_body, target_of
     from seqc.compiler.driver.usage import Unusable
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         found = timed(
             target.stem,
             body,
-            result.make,
+            maker(result),
             chosen,
             batch=options.batch,
             time=options.time,

@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from seqc.compiler.cli.console import Console
     from seqc.compiler.cli.progress import Progress
     from seqc.compiler.cli.shared import options_of
+    from seqc.compiler.driver.layers import maker
     from seqc.compiler.driver.pipeline import compiled
     from seqc.compiler.driver.target import target_of
     from seqc.compiler.driver.verify.run import verified
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             for body in result.bodies:
                 cell = result.report["cells"].get(body.name, {})
                 for check in verified(
-                    body, result.make, cell, backends=backends, scan=options.scan, sizes=options.dims, tick=bar.note_now
+                    body, maker(result), cell, backends=backends, scan=options.scan, sizes=options.dims, tick=bar.note_now
                 ):
                     found.append(check)
             everything += [(name, check) for check in found]

@@ -69,6 +69,14 @@ class Run:
         return self.results["code"]  # type: ignore[no-any-return]
 
     @property
+    def choices(self) -> list[str]:
+        """What was chosen for each body, a line each."""
+        return [
+            f"{name}: {plan.backend}, {', '.join(dict.fromkeys(c.mode for c in plan.choices)) or 'no scan'} ({plan.why})"
+            for name, plan in self.plans.items()
+        ]
+
+    @property
     def bodies(self) -> list[Body]:
         """The bodies asked for. Raises `Unusable`."""
         return chosen(self.program, self.target)
@@ -195,12 +203,29 @@ def _show_plan(run: Run) -> str:
     return "\n".join(print_plan(plan) for plan in run.plans.values())
 
 
+def _code(run: Run) -> str:
+    from seqc.compiler.driver.explain.text import summary
+    from seqc.compiler.emit.module import emit, source_name
+
+    told = {name: "\n".join(summary(run, body)) for name, body in zip(run.verdicts, run.bodies, strict=True)}
+    words = ["seqc compile", source_name(run.program.path)]
+    if run.options is not None:
+        words += [f"--backend {run.options.backend}"] if run.options.backend != "auto" else []
+        words += [f"--scan '{run.options.scan}'"] if run.options.scan != "auto" else []
+    return emit(run.program, command=" ".join(words), report=told).text
+
+
+def _show_code(run: Run) -> str:
+    return run.code
+
+
 STAGES: tuple[Stage, ...] = (
     Stage("syntax", "the text as a tree", _syntax, _show_syntax),
     Stage("spec", "names, axes, ranges, parameters", _spec, _show_spec),
     Stage("graph", "one dataflow graph for each body", _graph, _show_graph),
     Stage("analysis", "components, classes, legal scan modes", _analysis, _show_analysis),
     Stage("plan", "which mode runs, and why", _plan, _show_plan),
+    Stage("code", "the Python module", _code, _show_code),
 )
 """What happens to a spec, in this order."""
 

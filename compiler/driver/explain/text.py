@@ -63,6 +63,19 @@ def _body(run: Run, body: Body, style: Style, width: int) -> Iterator[str]:
     yield from _plan(run.plans[body.name], body, width)
 
 
+def summary(run: Run, body: Body, width: int = 110) -> Iterator[str]:
+    """What `layer.explain()` says: recurrence, streaming and plan; the same wherever the spec lies."""
+    verdict = run.verdicts[body.name]
+    yield f"{body.name}   {topology_text(body)}   line {body.span.line}"
+    yield "recurrence"
+    yield from _components(verdict.components, plain, width)
+    yield from _variants(run, body, verdict, width)
+    yield "streaming"
+    yield from _streaming(body, verdict, width)
+    yield "plan"
+    yield from _plan(run.plans[body.name], body, width)
+
+
 # ---- equations --------------------------------------------------------------------------------------------------------
 
 
