@@ -63,6 +63,7 @@ class Sink:
 
     found: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
+    _known: set[Diagnostic] = field(default_factory=set, repr=False)
 
     def report(
         self,
@@ -76,7 +77,12 @@ class Sink:
     ) -> None:
         """Adds one finding."""
         diagnostic = Diagnostic(code, message, span, label, notes, help)
-        if diagnostic not in self.found:
+        self.add(diagnostic)
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Adds one finding that is made already."""
+        if diagnostic not in self._known:
+            self._known.add(diagnostic)
             self.found.append(diagnostic)
 
     @property

@@ -11,7 +11,7 @@ Goes on after each of them, so that the parser can find more.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.diagnostics.source import Source
@@ -53,7 +53,8 @@ def lay_out(source: Source, sink: Sink, limits: Limits = DEFAULT_LIMITS) -> Layo
     layout = _Cutter(source, first, limits, eager=False).run()
     if any(d.code in ("SEQ0114", "SEQ0115") for d in first.found):
         return _Cutter(source, sink, limits, eager=True).run()
-    sink.found += [d for d in first.found if d not in sink.found]
+    for diagnostic in first.found:
+        sink.add(diagnostic)
     return layout
 
 
@@ -72,6 +73,7 @@ class _Cutter:
         self.line_start = 0  # index of the logical line's first token
         self.docs: list[str] = []
         self.tabs_told = False
+        self.told = 0
 
     def run(self) -> Layout:
         """Every line once, then the ends of what is open."""
@@ -120,6 +122,15 @@ class _Cutter:
             self.newline()
         return number + 1
 
+    def report(self, code: str, message: str, span: Span, **more: Any) -> None:
+        """Adds a finding; one too many ends the cutting."""
+        self.told += 1
+        if self.told <= self.limits.errors:
+            self.sink.report(code, message, span, **more)
+        elif not self.layout.broken:
+            self.layout.broken = True
+            self.sink.report("SEQ0150", f"more than {self.limits.errors} errors; the rest is not shown", span)
+
     # ---- tokens -------------------------------------------------------------------------------------------------------
 
     def emit(self, kind: str, value: str, line: int, start: int, end: int, end_line: int | None = None) -> Tok:
@@ -129,7 +140,7 @@ class _Cutter:
         self.layout.tokens.append(token)
         if len(self.layout.tokens) > self.limits.tokens and not self.layout.broken:
             self.layout.broken = True
-            self.sink.report(
+            self.report(
                 "SEQ0147",
                 f"the file has more than {self.limits.tokens} words and signs",
                 token.span,
@@ -167,12 +178,12 @@ class _Cutter:
         """Takes the bracket that `text` closes off the stack; False (and a message) where it closes nothing."""
         span = Span(self.source.path, number + 1, at + 1, number + 1, at + 2)
         if not self.brackets:
-            self.sink.report("SEQ0115", f"this `{text}` closes nothing", span, label="remove it")
+            self.report("SEQ0115", f"this `{text}` closes nothing", span, label="remove it")
             return False
         opened = self.brackets.pop()
         wanted = _CLOSERS[str(opened.token)]
         if text != wanted and not opened.mixed:
-            self.sink.report(
+            self.report(
                 "SEQ0115",
                 f"`{opened.token}` is closed by `{wanted}`, not by `{text}`",
                 span,
@@ -192,7 +203,7 @@ class _Cutter:
             return
         if len(self.brackets) > self.limits.nesting:
             self.layout.broken = True
-            self.sink.report(
+            self.report(
                 "SEQ0148",
                 f"brackets are nested more than {self.limits.nesting} deep",
                 token.span,
@@ -200,7 +211,7 @@ class _Cutter:
             )
         elif self.operators + sum(b.operators for b in self.brackets) > self.limits.operators:
             self.layout.broken = True
-            self.sink.report(
+            self.report(
                 "SEQ0148",
                 f"one expression has more than {self.limits.operators} operators and brackets around each other",
                 token.span,
@@ -237,7 +248,7 @@ class _Cutter:
                 self.emit("DOC", "\n".join(parts), number, at, end + 3, n)
                 return n, end + 3
             parts.append(line[start:] if n == number else line)
-        self.sink.report(
+        self.report(
             "SEQ0116",
             'this doc string is not closed: `"""` is missing',
             Span(self.source.path, number + 1, at + 1, number + 1, at + 4),
@@ -254,7 +265,7 @@ class _Cutter:
         if "\t" in blank and not self.tabs_told:
             self.tabs_told = True
             more = sum("\t" in line[: len(line) - len(line.lstrip())] for line in self.lines[number + 1 :])
-            self.sink.report(
+            self.report(
                 "SEQ0104",
                 "a tab in the indentation",
                 Span(self.source.path, number + 1, blank.index("\t") + 1, number + 1, blank.index("\t") + 2),
@@ -268,7 +279,7 @@ class _Cutter:
             self.emit("INDENT", "", number, at, at)
             if len(self.indents) > self.limits.nesting and not self.layout.broken:
                 self.layout.broken = True
-                self.sink.report(
+                self.report(
                     "SEQ0148",
                     f"blocks are nested more than {self.limits.nesting} deep",
                     Span(self.source.path, number + 1, at + 1, number + 1, at + 2),
@@ -281,7 +292,7 @@ class _Cutter:
         while self.indents[-1] > width:
             if self.indents[-2] < width:
                 known = ", ".join(str(n) for n in self.indents)
-                self.sink.report(
+                self.report(
                     "SEQ0105",
                     f"this line is indented by {width} spaces, which no open block is",
                     Span(self.source.path, number + 1, 1, number + 1, at + 1),
@@ -317,7 +328,7 @@ class _Cutter:
         last = self.layout.tokens[-1]
         swallowed = any(t.type == "FOREIGN" and t[0] in "\"'" for t in self.layout.tokens[self.line_start :])
         if not swallowed:  # an open text has taken the bracket with it; the parser tells of the text
-            self.sink.report(
+            self.report(
                 "SEQ0114",
                 f"this `{opened}` is not closed: `{closer}` is missing",
                 opened.span,

@@ -169,7 +169,7 @@ class _Parser:
             return False
         self.told += 1
         accepted = self.engine.accepted(states)
-        self.sink.found.append(explain(Trouble(self.layout, self.at, self.line, accepted)))
+        self.sink.add(explain(Trouble(self.layout, self.at, self.line, accepted)))
         return True
 
     def end_of_line(self) -> int:

@@ -265,9 +265,10 @@ def test_number_of_errors() -> None:
 @pytest.mark.parametrize(
     "text",
     ["(" * 100_000, "-" * 9_000, "[" * 9_000, "not " * 2_000, "x = " * 2_400, '"' * 9_999, ". " * 4_000, "\n    " * 20_000]
+    + ["    c = )))))\n" * 40_000, '    """a"""\n' * 40_000, "    c = = x\n" * 40_000]
     + ["  " * k for k in (10, 4_000)]
     + ["\n".join(" " * k + "rounds r in 1..2:" for k in range(1, 400)), "1" * 9_000, "a" * 9_000 + "é", "0." * 4_000],
-    ids=range(14),
+    ids=range(17),
 )
 def test_bombs_end_soon_and_without_a_traceback(text: str) -> None:
     start = time.perf_counter()
