@@ -109,6 +109,13 @@ class Tree(nn.Module):
 class Group(Tree):
     """A word of a path: `r` and `linear` in `r.linear.x`."""
 
+    def __repr__(self) -> str:
+        own = [f"{k} {list(v.shape)}" for k, v in (*self._parameters.items(), *self._buffers.items()) if v is not None]
+        parts = [f"({k}): {v!r}".replace("\n", "\n  ") for k, v in self._modules.items()]
+        if len(parts) == 1 and not own:
+            return parts[0]
+        return ", ".join(own) + "".join("\n  " + p for p in parts) if parts else ", ".join(own)
+
     def forward(self) -> None:
         raise TypeError("this holds parameters and computes nothing")
 

@@ -30,7 +30,7 @@
  *     log1p(x)          @log1p@   -inf at -1, NaN below
  *     tanh(x)           @tanh@
  *     sigmoid(x)        @sigmoid@   1 / (1 + exp(-x)), never flushed: sigmoid(-100) is a denormal
- *     silu(x)           @silu@   x * sigmoid(x); -inf gives -0, as the limit is (torch says NaN)
+ *     silu(x)           @silu@   x * sigmoid(x); NaN at -inf, as that product is
  *     softplus(x)       @softplus@   log(1 + exp(x)) without a threshold
  *     logsigmoid(x)     @logsigmoid@   -softplus(-x)
  *     sin(x), cos(x)    @sin@   the whole range, arguments like 1e300 too; NaN at infinities

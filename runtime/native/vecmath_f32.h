@@ -109,17 +109,19 @@ SQ_HOT SQ_V F(tanh)(SQ_V x) {
     return F(val)(F(bits)(y) | (F(bits)(x) & SQ_TOP));
 }
 
+/* num / (1 + e), num being e or 1: one step of correction with the rounding errors of the sum and of the quotient. */
 SQ_HOT SQ_V F(sigmoid)(SQ_V x) {
-    SQ_V e = F(exp_neg)(x), d = e + 1.0f;
-    return F(sel)(F(lt)(x, SQ_K(0.0f)), e, SQ_K(1.0f)) / d;
+    SQ_V e = F(exp_neg)(x), d = e + 1.0f, inv = SQ_K(1.0f) / d, num = F(sel)(F(lt)(x, SQ_K(0.0f)), e, SQ_K(1.0f));
+    SQ_V y = num * inv, rest = F(fma)(-y, d, num);
+    return F(fma)(F(fma)(-y, e - (d - 1.0f), rest), inv, y);
 }
 
-/* For negative x with 2^64 exp(x), so that a denormal result is rounded once, at the end. */
+/* x sigmoid(x); for negative x with 2^64 exp(x), so that a denormal result is rounded once, at the end. */
 SQ_HOT SQ_V F(silu)(SQ_V x) {
     SQ_M below = F(lt)(x, SQ_K(0.0f));
-    SQ_V c = F(max2)(SQ_K(-0x1.d8p+6f), x), r, t = F(exp_split)(F(val)(F(bits)(c) | SQ_TOP), &r);
-    SQ_V e = F(scale1)(F(exp_poly)(r), t + 64.0f), d = F(fma)(e, SQ_K(0x1p-64f), SQ_K(1.0f));
-    return F(sel)(below, c * e, x) / d * F(sel)(below, SQ_K(0x1p-64f), SQ_K(1.0f));
+    SQ_V r, t = F(exp_split)(F(max2)(SQ_K(-200.0f), F(val)(F(bits)(x) | SQ_TOP)), &r);
+    SQ_V e = F(scale2)(F(exp_poly)(r), t + 64.0f), d = F(fma)(e, SQ_K(0x1p-64f), SQ_K(1.0f));
+    return F(sel)(below, x * e, x) / d * F(sel)(below, SQ_K(0x1p-64f), SQ_K(1.0f));
 }
 
 SQ_HOT SQ_V F(softplus)(SQ_V x) { return F(max2)(SQ_K(0.0f), x) + F(log1p01)(F(exp_neg)(x)); }
@@ -207,15 +209,16 @@ SQ_FN void F(sincos)(SQ_V x, SQ_V *sine, SQ_V *cosine) {
 /* Three intervals with one division: atan(a), pi/4 + atan((a - 1) / (a + 1)), pi/2 - atan(1 / a). */
 SQ_FN SQ_V F(atan)(SQ_V x) {
     SQ_V a = F(abs)(x);
-    SQ_M mid = F(lt)(SQ_K(0x1.a82798p-2f), a), high = F(lt)(SQ_K(0x1.3504f4p+1f), a);
+    SQ_M mid = F(lt)(SQ_K(0x1.18p-1f), a), high = F(lt)(SQ_K(0x1.3504f4p+1f), a);
     SQ_V num = F(sel)(high, SQ_K(-1.0f), F(sel)(mid, a - 1.0f, a));
     SQ_V den = F(sel)(high, a, F(sel)(mid, a + 1.0f, SQ_K(1.0f)));
     SQ_V off = F(sel)(high, SQ_K(0x1.921fb6p+0f), F(sel)(mid, SQ_K(0x1.921fb6p-1f), SQ_K(0.0f)));
     SQ_V low = F(sel)(high, SQ_K(-0x1.777a5cp-25f), F(sel)(mid, SQ_K(-0x1.777a5cp-26f), SQ_K(0.0f)));
-    SQ_V t = num / den, z = t * t, p = SQ_K(-0x1.f30782p-5f); /* atan(t) / t on [0, 0.4143], relative error 2^-30.5 */
-    p = F(fma)(p, z, SQ_K(0x1.b22aecp-4f));
-    p = F(fma)(p, z, SQ_K(-0x1.23ba0ap-3f));
-    p = F(fma)(p, z, SQ_K(0x1.9991e6p-3f));
+    SQ_V t = num / den, z = t * t, p = SQ_K(0x1.17c3acp-5f); /* atan(t) / t on [0, 0.547], relative error 2^-30.1 */
+    p = F(fma)(p, z, SQ_K(-0x1.391790p-4f));
+    p = F(fma)(p, z, SQ_K(0x1.bc4f46p-4f));
+    p = F(fma)(p, z, SQ_K(-0x1.240e20p-3f));
+    p = F(fma)(p, z, SQ_K(0x1.9993b2p-3f));
     p = F(fma)(p, z, SQ_K(-0x1.55554ap-2f));
     SQ_V y = off + (F(fma)(t * z, p, t) + low);
     return F(val)(F(bits)(y) | (F(bits)(x) & SQ_TOP));
@@ -241,10 +244,7 @@ SQ_FN SQ_V F(erf)(SQ_V x) {
     return F(val)(F(bits)(y) | (F(bits)(x) & SQ_TOP));
 }
 
-SQ_FN SQ_V F(gelu)(SQ_V x) {
-    SQ_V y = x * 0.5f * (F(erf)(x * 0x1.6a09e6p-1f) + 1.0f);
-    return F(sel)(F(le)(x, SQ_K(-0x1p4f)), SQ_K(-0.0f), y);
-}
+SQ_FN SQ_V F(gelu)(SQ_V x) { return x * 0.5f * (F(erf)(x * 0x1.6a09e6p-1f) + 1.0f); }
 
 /* |x|^y in double, two halves for a vector; then what C says about signs and special cases. */
 SQ_FN SQ_V F(pow)(SQ_V x, SQ_V y) {

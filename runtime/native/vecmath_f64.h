@@ -123,17 +123,19 @@ SQ_HOT SQ_V F(tanh)(SQ_V x) {
     return F(val)(F(bits)(y) | (F(bits)(x) & SQ_TOP));
 }
 
+/* num / (1 + e), num being e or 1: one step of correction with the rounding errors of the sum and of the quotient. */
 SQ_HOT SQ_V F(sigmoid)(SQ_V x) {
-    SQ_V e = F(exp_neg)(x), d = e + 1.0;
-    return F(sel)(F(lt)(x, SQ_K(0.0)), e, SQ_K(1.0)) / d;
+    SQ_V e = F(exp_neg)(x), d = e + 1.0, inv = SQ_K(1.0) / d, num = F(sel)(F(lt)(x, SQ_K(0.0)), e, SQ_K(1.0));
+    SQ_V y = num * inv, rest = F(fma)(-y, d, num);
+    return F(fma)(F(fma)(-y, e - (d - 1.0), rest), inv, y);
 }
 
-/* For negative x with 2^80 exp(x), so that a denormal result is rounded once, at the end. */
+/* x sigmoid(x); for negative x with 2^80 exp(x), so that a denormal result is rounded once, at the end. */
 SQ_HOT SQ_V F(silu)(SQ_V x) {
     SQ_M below = F(lt)(x, SQ_K(0.0));
-    SQ_V c = F(max2)(SQ_K(-760.0), x), r, t = F(exp_split)(F(val)(F(bits)(c) | SQ_TOP), &r);
+    SQ_V r, t = F(exp_split)(F(max2)(SQ_K(-1100.0), F(val)(F(bits)(x) | SQ_TOP)), &r);
     SQ_V e = F(scale2)(F(exp_poly)(r), t + 80.0), d = F(fma)(e, SQ_K(0x1p-80), SQ_K(1.0));
-    return F(sel)(below, c * e, x) / d * F(sel)(below, SQ_K(0x1p-80), SQ_K(1.0));
+    return F(sel)(below, x * e, x) / d * F(sel)(below, SQ_K(0x1p-80), SQ_K(1.0));
 }
 
 SQ_HOT SQ_V F(softplus)(SQ_V x) { return F(max2)(SQ_K(0.0), x) + F(log1p01)(F(exp_neg)(x)); }
@@ -215,23 +217,25 @@ SQ_FN void F(sincos)(SQ_V x, SQ_V *sine, SQ_V *cosine) {
 
 SQ_FN SQ_V F(atan)(SQ_V x) {
     SQ_V a = F(abs)(x);
-    SQ_M mid = F(lt)(SQ_K(0x1.a827999fcef32p-2), a), high = F(lt)(SQ_K(0x1.3504f333f9de6p+1), a);
+    SQ_M mid = F(lt)(SQ_K(0x1.18p-1), a), high = F(lt)(SQ_K(0x1.3504f333f9de6p+1), a);
     SQ_V num = F(sel)(high, SQ_K(-1.0), F(sel)(mid, a - 1.0, a));
     SQ_V den = F(sel)(high, a, F(sel)(mid, a + 1.0, SQ_K(1.0)));
     SQ_V off = F(sel)(high, SQ_K(0x1.921fb54442d18p+0), F(sel)(mid, SQ_K(0x1.921fb54442d18p-1), SQ_K(0.0)));
     SQ_V low = F(sel)(high, SQ_K(0x1.1a62633145c07p-54), F(sel)(mid, SQ_K(0x1.1a62633145c07p-55), SQ_K(0.0)));
-    SQ_V t = num / den, z = t * t, p = SQ_K(0x1.f2306040f63b3p-7); /* atan(t) / t on [0, 0.4143], relative error 2^-58.3 */
-    p = F(fma)(p, z, SQ_K(-0x1.124a4ccc8234cp-5));
-    p = F(fma)(p, z, SQ_K(0x1.70f5b260d8302p-5));
-    p = F(fma)(p, z, SQ_K(-0x1.ab7fb25cd0382p-5));
-    p = F(fma)(p, z, SQ_K(0x1.e1725d1827ee6p-5));
-    p = F(fma)(p, z, SQ_K(-0x1.110c77e65c4ddp-4));
-    p = F(fma)(p, z, SQ_K(0x1.3b136e8d0ee79p-4));
-    p = F(fma)(p, z, SQ_K(-0x1.745d14be501b5p-4));
-    p = F(fma)(p, z, SQ_K(0x1.c71c71b76e271p-4));
-    p = F(fma)(p, z, SQ_K(-0x1.2492492475bf8p-3));
-    p = F(fma)(p, z, SQ_K(0x1.9999999999657p-3));
-    p = F(fma)(p, z, SQ_K(-0x1.5555555555554p-2));
+    SQ_V t = num / den, z = t * t, p = SQ_K(0x1.578249d6e63d4p-8); /* atan(t) / t on [0, 0.547], relative error 2^-57 */
+    p = F(fma)(p, z, SQ_K(-0x1.1c13d373ff3fbp-6));
+    p = F(fma)(p, z, SQ_K(0x1.f3a58604725acp-6));
+    p = F(fma)(p, z, SQ_K(-0x1.4929ffaf53dc6p-5));
+    p = F(fma)(p, z, SQ_K(0x1.7f49a2e8f6ce0p-5));
+    p = F(fma)(p, z, SQ_K(-0x1.ade75ecb984c8p-5));
+    p = F(fma)(p, z, SQ_K(0x1.e1b6b47cf5c6dp-5));
+    p = F(fma)(p, z, SQ_K(-0x1.110ef7b944ae1p-4));
+    p = F(fma)(p, z, SQ_K(0x1.3b138c35c720ap-4));
+    p = F(fma)(p, z, SQ_K(-0x1.745d15866d7a6p-4));
+    p = F(fma)(p, z, SQ_K(0x1.c71c71b966369p-4));
+    p = F(fma)(p, z, SQ_K(-0x1.249249247252ep-3));
+    p = F(fma)(p, z, SQ_K(0x1.99999999994e3p-3));
+    p = F(fma)(p, z, SQ_K(-0x1.5555555555553p-2));
     SQ_V y = off + (F(fma)(t * z, p, t) + low);
     return F(val)(F(bits)(y) | (F(bits)(x) & SQ_TOP));
 }
@@ -276,10 +280,7 @@ SQ_FN SQ_V F(erf)(SQ_V x) {
     return F(val)(F(bits)(y) | (F(bits)(x) & SQ_TOP));
 }
 
-SQ_FN SQ_V F(gelu)(SQ_V x) {
-    SQ_V y = x * 0.5 * (F(erf)(x * 0x1.6a09e667f3bcdp-1) + 1.0);
-    return F(sel)(F(le)(x, SQ_K(-0x1p5)), SQ_K(-0.0), y);
-}
+SQ_FN SQ_V F(gelu)(SQ_V x) { return x * 0.5 * (F(erf)(x * 0x1.6a09e667f3bcdp-1) + 1.0); }
 
 /* |x|^y to about 2^-34, for fp32's pow: 2^(y log2 a) with a normal, zero, infinite or NaN. */
 SQ_FN SQ_V F(pow_short)(SQ_V a, SQ_V y) {
