@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from seqc.compiler.analysis import extent
 from seqc.compiler.analysis.access import access
 from seqc.compiler.analysis.lattice import (
     SEMIRINGS,
@@ -51,12 +52,18 @@ class Algebra:
         found = self.memo.get(id(e))
         return found if found is not None else Element("free", rest=plain(e.axes, varying=True))
 
-    def lagged(self, e: Read, key: str) -> Element:
+    def lagged(self, e: Read, key: str, count: int = 1) -> Element:
+        """A read of an earlier step: a term where it is one of the states, else something state-free that varies."""
         entry = self.graph.entries[e.name]
         if e.name not in self.states:
             constant = entry.kind in ("param", "const") or entry.once
             return Element(rest=plain(e.axes, varying=not constant, is_complex=e.type == "complex"))
-        source = Source(e.name, key, written(e))
+        for m in e.moves:
+            if m.kind == "window" or m.kind == "rename" and m.axis == self.graph.chain:
+                known = extent.count(self.graph, m.index.axes or (m.index.of,) if isinstance(m.index, Number) else m.index.axes)
+                many = known.value(self.graph.sizes)
+                count *= int(many) if many is not None else 2
+        source = Source(e.name, key, written(e), count)
         live = tuple(((a,), (a,)) for a in entry.axes)
         term = Term(source, live)
         for m in e.moves:

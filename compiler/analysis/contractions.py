@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seqc.compiler.analysis.algebra import Algebra, called
+from seqc.compiler.analysis.extent import window
 from seqc.compiler.analysis.lattice import Element, Form, Rest, gather_terms, joined, mixed, plain, scaled, several, summed
 from seqc.compiler.analysis.lattice import split as split_term
 from seqc.compiler.graph.table import number_of
@@ -140,7 +141,9 @@ def conv_(run: Algebra, e: Expr) -> Element:
             e.result if e.pad != "causal" else ()
         )
         if e.pad == "causal" and isinstance(arg, Read) and arg.name in run.states:
-            past = run.lagged(arg, "conv")
+            back = window(run.graph, e)
+            many = back.value(run.graph.sizes) if back is not None else None
+            past = run.lagged(arg, "conv", int(many) if many is not None else 2)
             x = run.join([x, replace(past, terms=tuple(replace(t, unit=False) for t in past.terms))], arg.axes)
         if not run.get(kernel).free:
             x = run.unknown(e, [x, run.get(kernel)], e.axes, "enters a convolution's kernel")
@@ -249,7 +252,7 @@ def invoke_(run: Algebra, e: Expr) -> Element:
     parts = [run.get(c) for c in children(e)]
     if all(p.free for p in parts):
         return Element(rest=plain(e.axes, varying=True, is_complex=e.type == "complex"))
-    name = e.callee.extern or e.callee.hole or e.callee.key.rsplit(":", 1)[-1]
+    name = (e.callee.extern or e.callee.hole or e.callee.key).rsplit(":", 1)[-1]
     out = run.unknown(e, parts, e.axes, f"enters {name}")
     if e.callee.extern or not e.callee.key:
         return replace(out, form="opaque")

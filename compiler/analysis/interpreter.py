@@ -146,8 +146,8 @@ class Interpreter(Algebra):
                 inner = self.get(entry.node)
             else:
                 inner = self.base.element(e.name)
-            if entry.node is not None and isinstance(entry.node, (Scan, Invoke)):
-                inner = self._result(entry.node, inner, e)
+            if entry.node is not None and (e.field_ or isinstance(entry.node, (Scan, Invoke))):
+                inner = self._result(inner, e)
             elif entry.node is not None:
                 inner = self.fit(inner, entry.node.axes, entry.axes)
             if entry.level and any(m.kind == "family" for m in e.moves) and inner.terms:
@@ -195,9 +195,14 @@ class Interpreter(Algebra):
             axes = after
         return replace(x, rest=self.rest_fit(x.rest, e.axes))
 
-    def _result(self, node: Expr, inner: Element, e: Read) -> Element:
-        """A field of a scan or a call: the element of the whole with the field's axes."""
-        return replace(inner, rest=plain(e.axes, varying=True)) if not e.moves else inner
+    def _result(self, inner: Element, e: Read) -> Element:
+        """A field of a scan, a call or `eigh`: what the whole depends on, mixed into all of the field's axes."""
+        terms = []
+        for t in inner.terms:
+            states = t.contracted | {s for b in t.live for s in b[0]}
+            coupled = frozenset([frozenset(e.axes) | {"*" + s for s in states}])
+            terms.append(replace(t, live=(), contracted=states, factors=coupled, unit=False, varying=True))
+        return replace(inner, terms=gather_terms(terms), rest=plain(e.axes, varying=inner.rest.varying or bool(terms)))
 
     def _node(self, e: Expr) -> Element:
         if isinstance(e, Read):

@@ -30,11 +30,12 @@ Block = tuple[Axes, Axes]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Source:
-    """One lagged read: the name, the lag as a key (`t-1`), and what the user wrote."""
+    """One lagged read: the name, the lag as a key (`t-1`), what the user wrote, and how many lags it stands for (a window)."""
 
     name: str
     lag: str
     text: str = field(compare=False)
+    count: int = field(default=1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def shape_of(graph: StepGraph, names: tuple[str, ...], base: Interpreter | None 
             terms_by_link.setdefault((n, t.source), []).append(t)
     for (n, source), terms in terms_by_link.items():
         links.append(_link(graph, n, source, terms, elements[n], affine=family == "affine"))
-    coupled = sum(_lags_of(graph, n, s) for n, s in {(s.name, s) for s in sources})
+    coupled = sum(s.count for s in sources)
     several_lags = len(sources) > 1 or coupled > 1
     structure: Structure = worst(k.structure for k in links)
     if several_lags and structure in ("identity", "scalar", "diagonal"):
@@ -132,13 +132,6 @@ def _family(graph: StepGraph, elements: dict[str, Element]) -> tuple[Family, str
     other = next((n for n, x in elements.items() if x.form not in semirings), name)
     what = f"{text_of(name)} is a {next(iter(semirings))} and {text_of(other)}, which feeds back into it, is a sum"
     return "nonlinear", "", (Reason(what, graph.entries[name].span),)
-
-
-def _lags_of(graph: StepGraph, name: str, source: Source) -> int:
-    """How many (name, lag) pairs a lagged read stands for: one, or the number of a window's lags."""
-    if not source.lag.endswith("…") and source.lag != "conv":
-        return 1
-    return 2
 
 
 def _link(graph: StepGraph, state: str, source: Source, terms: list[Term], x: Element, *, affine: bool) -> Link:

@@ -1,0 +1,1 @@
+"""Spec to step graph: inlining, folding, symbolic gradients. Entry point: `build.build`."""

@@ -157,7 +157,7 @@ def _node(e: Expr, memo: Mapping[int, Shown]) -> Shown:
         case Draw():
             return f"{e.fn}({', '.join(t(a) for a in e.args)})", 9
         case Scan():
-            return f"scan({e.operator}, {', '.join(f'{n} = {t(v)}' for n, v in e.fields)})", 9
+            return f"scan({e.operator.rsplit(":", 1)[-1]}, {', '.join(f'{n} = {t(v)}' for n, v in e.fields)})", 9
         case Grad():
             return f"grad({t(e.loss)}, {t(e.wrt)})", 9
         case Invoke():
@@ -194,7 +194,7 @@ def _invoke(e: Invoke, memo: Mapping[int, Shown]) -> str:
     parts += [f"{n} = {memo[id(v)][0]}" for n, v in (*e.params, *e.consts, *e.starts) if n != "*"]
     parts += [f"along = {'reverse(' + a + ')' if r else a}" for _, a, r in e.along if r or len(e.along) > 1]
     parts += [f"own = {e.own}"] if e.own else []
-    name = e.callee.hole or e.callee.extern or e.callee.function or e.callee.key.rsplit(":", 1)[-1]
+    name = (e.callee.hole or e.callee.extern or e.callee.function or e.callee.key).rsplit(":", 1)[-1]
     return f"{name}({', '.join(parts)})"
 
 

@@ -108,6 +108,15 @@ CASES = {
         VECTOR + "state p : [N] init 0\np = x * p[t-1] + h[t-1]\nh = x * h[t-1] + p",
         "h+p: affine/block [N] x2",
     ),
+    "a window on the own past": (
+        "dim N, M = 3\nin x : [N]\nparam w : [M, N] init 0\nstate h : [N] init 0\n"
+        "h = sum(w * h[t - 1 - pos(M)], over = M) + x\nout h",
+        "h: affine/block [N] * x3",
+    ),
+    "a convolution of the own output": (
+        VECTOR + "p : [N] init 0 = h[t-1]\nu : [N] = conv(p, kernel = 3, per = N, bias = none)\nh = 0.5 * u + x",
+        "h: affine/block [N] * x3",
+    ),
     "two lags": (VECTOR + "h = x * h[t-1] + h[t-2]", "h: affine/block [N] x2"),
     "small axis": (
         "dim N, C = 2\nin x : [N, C]\nstate h : [N, C] init 0\nh = linear(h[t-1], per = N) + x\nout h",
@@ -237,6 +246,20 @@ def test_the_same_classes_along_edges(topology: str) -> None:
     v = verdict(f"dim N\nin x : [N]\nparam a : [N] init 0\nstate h : [N] init 0\nh = {line}\nout h", f"cell C over {topology}:")
     (c,) = v.components
     assert c.family == "affine" and c.legal() == ("sequential",) and v.streaming.streams == "no"
+
+
+def test_an_operator_of_the_host_is_opaque() -> None:
+    sink = Sink()
+    text = (
+        "seq 1\nextern f(a : [N]) -> (b : [N]) : pure\n\n"
+        "cell C over t:\n    dim N\n    in x : [N]\n    state h : [N] init 0\n    h = f(h[t-1]) + x\n    out h\n"
+    )
+    project = load_text(text, "test.seq", sink)
+    assert project is not None
+    program = check(project, sink)
+    (c,) = Analyst(program).verdict(program.exports[0]).components
+    assert (c.family, c.structure, c.legal(), c.differentiable) == ("opaque", None, ("sequential",), False)
+    assert "h[t-1] enters f" in c.modes["associative"].why
 
 
 def test_an_operator_is_a_component_of_its_own() -> None:
