@@ -44,11 +44,13 @@ def run(args: argparse.Namespace) -> int:
     with Progress("verify", enabled=args.format == "text", every=None) as bar:
         for name in args.specs:
             result = compiled(target_of(name), options, until="code")
+            make = maker(result)
+            report = result.report
             found: list[Check] = []
             for body in result.bodies:
-                cell = result.report["cells"].get(body.name, {})
+                cell = report["cells"].get(body.name, {})
                 for check in verified(
-                    body, maker(result), cell, backends=backends, scan=options.scan, sizes=options.dims, tick=bar.note_now
+                    body, make, cell, backends=backends, scan=options.scan, sizes=options.dims, tick=bar.note_now
                 ):
                     found.append(check)
             everything += [(name, check) for check in found]

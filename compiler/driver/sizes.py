@@ -91,7 +91,7 @@ def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]
         if all(n >= 1 for n in sizes.values()):
             found.append((_badness(sizes), sizes))
     found.sort(key=lambda f: f[0])
-    yield from (sizes for _, sizes in found[:8])
+    yield from (sizes for _, sizes in found[:60])
 
 
 def _rounded(e: Expr | None) -> bool:

@@ -89,7 +89,7 @@ def stepwise(subject: Subject, layer: Any, dtype: str) -> Outcome:
     """`step` after `step` against `forward`: outs of every step and the last state."""
     values = subject.cast(subject.sample, dtype)
     whole = run(layer, values)
-    state = layer.init_state(subject.batch)
+    state = layer.init_state(subject.batch, **{k: v for k, v in values.items() if subject.sample.time[k] is None})
     found: list[Tensors] = []
     for number in range(subject.steps):
         result = step(layer, at(subject.sample, values, number), state)
@@ -157,9 +157,19 @@ def packed(subject: Subject, layer: Any, dtype: str) -> Outcome:
     borders = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()], dtype=torch.int32)
     found = run(layer, together, cu_seqlens=borders)
     wanted = [torch.cat([r.outs[i] for r in apart], 1) for i in range(len(subject.body.outs))]
-    states = [torch.cat(parts, 0) for parts in zip(*(r.leaves for r in apart), strict=True)] if apart[0].leaves else []
-    comparable = found.leaves if [s.shape for s in states] == [f.shape for f in found.leaves] else []
-    return ratio([*found.outs, *comparable], [*wanted, *(states if comparable else [])]), _same(subject, dtype)
+    states = _side_by_side(apart, found)
+    return ratio([*found.outs, *(found.leaves if states else [])], [*wanted, *states]), _same(subject, dtype)
+
+
+def _side_by_side(apart: list[Result], found: Result) -> Tensors:
+    """The states of separate runs as rows of one; empty where they are no rows (a cache as long as each sequence)."""
+    import torch
+
+    columns = list(zip(*(r.leaves for r in apart), strict=True))
+    if any(len({leaf.shape[1:] for leaf in column}) > 1 for column in columns):
+        return []
+    states = [torch.cat(column, 0) for column in columns]
+    return states if [s.shape for s in states] == [leaf.shape for leaf in found.leaves] else []
 
 
 def reset(subject: Subject, layer: Any, dtype: str) -> Outcome:
@@ -207,9 +217,8 @@ def padding(subject: Subject, layer: Any, dtype: str) -> Outcome:
             full[:, :length] = alone[row].outs[i]
             rows.append(full)
         wanted.append(torch.cat(rows, 0))
-    states = [torch.cat(parts, 0) for parts in zip(*(r.leaves for r in alone), strict=True)] if found.leaves else []
-    comparable = [a.shape for a in states] == [b.shape for b in found.leaves]
-    error = ratio([*found.outs, *(found.leaves if comparable else [])], [*wanted, *(states if comparable else [])])
+    states = _side_by_side(alone, found)
+    error = ratio([*found.outs, *(found.leaves if states else [])], [*wanted, *states])
     leaves = leaves_of(layer, spoiled)
     total = scalar(found, 1)
     if leaves and torch.is_tensor(total) and total.requires_grad:

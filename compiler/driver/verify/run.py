@@ -18,7 +18,7 @@ from seqc.compiler.driver import sample
 from seqc.compiler.driver.sizes import small
 from seqc.compiler.driver.usage import Unusable
 from seqc.compiler.driver.verify import checks
-from seqc.compiler.driver.verify.executors import EXECUTORS, Executor
+from seqc.compiler.driver.verify.executors import EXECUTORS, Components, Executor
 from seqc.compiler.driver.verify.measure import Check, limit_of, ratio
 from seqc.compiler.driver.verify.subject import Subject, run
 from seqc.compiler.ir.expr import Apply, walk
@@ -54,11 +54,26 @@ def verified(
         hole = next(h.name for h in body.holes if h.default is None)
         yield Check(body.name, "-", "-", "-", "all", "skipped", note=f"the hole `{hole}` has no default")
         return
-    try:
-        subject = _subject(body, make, cell, dict(sizes or {}))
-    except Unusable as why:
-        yield Check(body.name, "-", "-", "-", "all", "skipped", note=str(why))
-        return
+    programs = [((), cell.get("components", ())), *((tuple(v["given"]), v["components"]) for v in cell.get("variants", ()))]
+    for given, components in programs:
+        name = body.name + (f" given {', '.join(given)}" if given else "")
+        try:
+            subject = _subject(body, make, cell, dict(sizes or {}), given)
+        except Unusable as why:
+            yield Check(name, "-", "-", "-", "all", "skipped", note=str(why))
+            continue
+        yield from _program(name, subject, components, backends, scan, tick)
+
+
+def _program(
+    name: str,
+    subject: Subject,
+    components: Components,
+    backends: Sequence[str],
+    scan: str,
+    tick: Callable[[str], None],
+) -> Iterator[Check]:
+    """Checks one program of a body: with none of its optional inputs given, or some."""
     measure = _reference(subject)
     for executor in EXECUTORS:
         if backends and executor.name not in backends:
@@ -66,20 +81,20 @@ def verified(
         missing = executor.missing()
         if missing:
             verdict = "failed" if backends else "skipped"
-            yield Check(body.name, executor.name, "-", "-", "all", verdict, note=missing)  # type: ignore[arg-type]
+            yield Check(name, executor.name, "-", "-", "all", verdict, note=missing)  # type: ignore[arg-type]
             continue
-        for mode in _modes(executor, cell, scan):
+        for mode in _modes(executor, components, scan):
             for dtype in executor.dtypes:
-                tick(f"{body.name} {executor.name} {mode} {dtype}")
-                yield from _one(subject, executor, mode, dtype, measure)
+                tick(f"{name} {executor.name} {mode} {dtype}")
+                yield from _one((name, executor.name, mode, dtype), subject, measure)
 
 
-def _modes(executor: Executor, cell: Mapping[str, Any], scan: str) -> list[str]:
-    offered = executor.modes(cell.get("components", ()))
+def _modes(executor: Executor, components: Components, scan: str) -> list[str]:
+    offered = executor.modes(components)
     return offered if scan == "auto" else [m for m in offered if m == scan.partition("(")[0]]
 
 
-def _subject(body: Body, make: Make, cell: Mapping[str, Any], sizes: Mapping[str, int]) -> Subject:
+def _subject(body: Body, make: Make, cell: Mapping[str, Any], sizes: Mapping[str, int], given: tuple[str, ...]) -> Subject:
     """Small sizes with which the module can be built, and inputs for it."""
     why: Exception | None = None
     for found in small(body, sizes):
@@ -87,10 +102,10 @@ def _subject(body: Body, make: Make, cell: Mapping[str, Any], sizes: Mapping[str
         def build(backend: str, mode: str, dtype: str, found: Mapping[str, int] = found) -> Any:
             return make(body.name, backend, mode, dtype, **found)
 
-        values = sample.draw(body, found, BATCH, STEPS)
+        values = sample.draw(body, found, BATCH, STEPS, given=given)
         loss = None
         if any(v.kind == "loss" for v in body.values):
-            loss = sample.draw(body, found, BATCH, STEPS, losses=True)
+            loss = sample.draw(body, found, BATCH, STEPS, losses=True, given=given)
         subject = Subject(
             body, found, build, values, loss, BATCH, STEPS, streams=cell.get("streams") == "step", surrogate=_surrogate(body)
         )
@@ -134,11 +149,11 @@ def _losses(layer: Any, subject: Subject, dtype: str) -> list[Any]:
     return list(tree_leaves(layer.loss(**subject.cast(subject.loss, dtype))))
 
 
-def _one(subject: Subject, executor: Executor, mode: str, dtype: str, measure: Mapping[str, list[Any]]) -> Iterator[Check]:
+def _one(name: tuple[str, str, str, str], subject: Subject, measure: Mapping[str, list[Any]]) -> Iterator[Check]:
     """All checks of one executor, mode and dtype."""
-    name = (subject.body.name, executor.name, mode, dtype)
+    _, backend, mode, dtype = name
     try:
-        layer = subject.layer(executor.name, mode, dtype)
+        layer = subject.layer(backend, mode, dtype)
     except Exception as error:
         yield Check(*name, "all", "failed", note=_said(error))
         return
