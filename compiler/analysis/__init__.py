@@ -1,1 +1,1 @@
-"""Step graph to verdict: components, classes, legal modes, streaming, cost. Entry points: `analyse.analyse`, `report.report`."""
+"""Step graph to verdict: components, classes, modes, streaming, cost. Entry points: `analyse.analyse`, `report.report`."""

@@ -157,7 +157,8 @@ def _node(e: Expr, memo: Mapping[int, Shown]) -> Shown:
         case Draw():
             return f"{e.fn}({', '.join(t(a) for a in e.args)})", 9
         case Scan():
-            return f"scan({e.operator.rsplit(":", 1)[-1]}, {', '.join(f'{n} = {t(v)}' for n, v in e.fields)})", 9
+            fields = ", ".join(f"{n} = {t(v)}" for n, v in e.fields)
+            return f"scan({e.operator.rsplit(':', 1)[-1]}, {fields})", 9
         case Grad():
             return f"grad({t(e.loss)}, {t(e.wrt)})", 9
         case Invoke():
