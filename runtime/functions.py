@@ -1,7 +1,7 @@
 """The functions of the language on tensors, saturating-safe in value and gradient.
 
 Formulas where there is a choice: `expdiff(a, b) = exp(a - b)`, 0 with gradient 0 where a is `-inf`; `logaddexp` has value `-inf` and
-gradient 0 where both are `-inf`; `l2norm(x) = x / sqrt(sum |x|^2 + 1e-6)`, as flash-linear-attention has it; `sign(0) = 0`;
+gradient 0 where both are `-inf`; `l2norm(x) = x / max(sqrt(sum |x|^2), 1e-12)`; `sign(0) = 0`;
 `relu'(0) = 0`; `gelu` is the exact one (erf); `softmax` over nothing is 0, `max` over nothing `-inf`, `mean` over nothing 0.
 Functions of one number take Python numbers too (sizes, literals).
 """
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-L2_EPS = 1e-6
+L2_EPS = 1e-12
 
 
 # ---- numbers ----------------------------------------------------------------------------------------------------------
@@ -386,9 +386,9 @@ def softmax(x: Tensor, dims: tuple[int, ...], mask: Tensor | None = None, sparse
 
 
 def l2norm(x: Tensor, dims: tuple[int, ...], mask: Tensor | None = None) -> Tensor:
-    """x / sqrt(sum |x|^2 + 1e-6)."""
+    """x / max(|x|, 1e-12): of length 1 wherever x is not all but zero; the gradient at zero is finite."""
     squares = x.real.square() + x.imag.square() if x.is_complex() else x.square()
-    return x * torch.rsqrt(total_kept(squares, dims, mask) + L2_EPS)
+    return x * torch.rsqrt(total_kept(squares, dims, mask).clamp_min(max(L2_EPS**2, torch.finfo(squares.dtype).tiny)))
 
 
 def total_kept(x: Tensor, dims: tuple[int, ...], mask: Tensor | None) -> Tensor:

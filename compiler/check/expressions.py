@@ -120,13 +120,8 @@ def binary(c: Context, op: str, left: Expr, right: Expr, e: s.Binary) -> Expr:
         kind = "real"
     if op == "^" and kind == "int":
         if isinstance(right, x.Literal_) and abs(right.value) > 64:  # type: ignore[arg-type]
-            raise c.fail(
-                "SEQ0291",
-                "an integer power may have an exponent of at most 64",
-                right.span,
-                help="write 2.0^… for a real power",
-            )
-        if isinstance(right, x.Literal_) and right.value < 0 or isinstance(right, x.Apply) and right.fn == "neg":  # type: ignore[operator]
+            raise c.fail("SEQ0291", "an integer power may have an exponent of at most 64", right.span, help="write 2.0^… for a real power")
+        if c.ranges().of(right)[0] < 0:  # a power is whole only where its exponent is proved not to be negative
             kind = "real"
     return x.Apply(BINARY[op], (left, right), axes=axes, type=kind, span=e.span)
 
