@@ -51,6 +51,13 @@ def stacked(run: Run, rows: list[Tensor], dtype: torch.dtype, *sizes: int) -> Te
     return torch.stack(rows, 1) if rows else torch.empty(run.batch, 0, *sizes, dtype=dtype, device=run.device)
 
 
+def levels_stacked(run: Run, rows: list[list[Tensor]], levels: int, dtype: torch.dtype, *sizes: int) -> list[Tensor]:
+    """`stacked` for each level of a stack: `rows[t][l]`."""
+    if rows:
+        return [torch.stack(column, 1) for column in zip(*rows, strict=True)]
+    return [torch.empty(run.batch, 0, *sizes, dtype=dtype, device=run.device) for _ in range(levels)]
+
+
 def restacked(rows: tuple[Tensor, ...], before: Tensor) -> Tensor:
     """The last values of a loop as a buffer again."""
     return torch.stack(tuple(rows), 1) if rows else before

@@ -120,8 +120,10 @@ SQ_HOT SQ_V F(sigmoid)(SQ_V x) {
 SQ_HOT SQ_V F(silu)(SQ_V x) {
     SQ_M below = F(lt)(x, SQ_K(0.0f));
     SQ_V r, t = F(exp_split)(F(max2)(SQ_K(-200.0f), F(val)(F(bits)(x) | SQ_TOP)), &r);
-    SQ_V e = F(scale2)(F(exp_poly)(r), t + 64.0f), d = F(fma)(e, SQ_K(0x1p-64f), SQ_K(1.0f));
-    return F(sel)(below, x * e, x) / d * F(sel)(below, SQ_K(0x1p-64f), SQ_K(1.0f));
+    SQ_V e = F(scale2)(F(exp_poly)(r), t + 64.0f), f = e * 0x1p-64f, d = f + 1.0f, inv = SQ_K(1.0f) / d;
+    SQ_V num = F(sel)(below, x * e, x), y = num * inv, rest = F(fma)(-y, d, num);
+    y = F(fma)(F(fma)(-y, f - (d - 1.0f), rest), inv, y) * F(sel)(below, SQ_K(0x1p-64f), SQ_K(1.0f));
+    return F(sel)(F(lt)(x, SQ_K(100.0f)), y, x);
 }
 
 SQ_HOT SQ_V F(softplus)(SQ_V x) { return F(max2)(SQ_K(0.0f), x) + F(log1p01)(F(exp_neg)(x)); }

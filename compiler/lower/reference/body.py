@@ -21,6 +21,7 @@ from seqc.compiler.lower.reference.histories import Field, History, histories_of
 from seqc.compiler.lower.reference.invokes import Place, places_of
 from seqc.compiler.lower.reference.layout import CHAIN, Code, Layout
 from seqc.compiler.lower.reference.names import Namer, attribute, keyword_argument
+from seqc.compiler.lower.reference.prepare import prepared
 from seqc.compiler.lower.reference.reads import signature
 from seqc.compiler.lower.reference.reshaping import scan_axes
 from seqc.compiler.lower.reference.schedule import Item, arrange, chain_of, edges_of, needed
@@ -77,7 +78,7 @@ def lower(program: spec.Program, source: str) -> list[Class]:
     names = class_names(program)
     out: list[Class] = []
     for key in callees_first(program):
-        body = program.bodies[key]
+        body = prepared(program.bodies[key])
         check_scope(body)
         out.append(Lowering(program, body, names, source if key in program.exports else f"{key.partition(':')[0].replace('.', '/')}.seq").run())
     return out
@@ -144,7 +145,7 @@ class Lowering:
             if n not in self.names_needed and self.table[n].kind not in ("loss", "input") and self.recurrent(n):
                 self.names_needed = [v.name for v in body.values if v.name in {*self.names_needed, *needed(body, [n], frozenset())}
                                      and v.kind not in ("param", "const")]
-        self.histories: dict[str, History] = histories_of(body, self.names_needed)
+        self.histories: dict[str, History] = histories_of(body, list(dict.fromkeys([*self.names_needed, *self.loss_names])))
         self.places = list(places_of(body))
         self.fields = self.state_fields()
         self.has_grad = any(isinstance(e, x.Grad) for v in body.values if v.value is not None for e in x.walk(v.value))
@@ -154,7 +155,7 @@ class Lowering:
         if self.reads_loss_inputs(name):
             return False
         v = self.table[name]
-        return v.value is not None and any(isinstance(e, x.Invoke | x.Scan) or isinstance(e, x.Read) and any(mv.axis == self.chain for mv in e.moves)
+        return v.value is not None and any(isinstance(e, x.Invoke | x.Scan) or isinstance(e, x.Read) and any(mv.axis == self.chain or mv.kind == "family" for mv in e.moves)
                                            for e in x.walk(v.value))
 
     def reads_loss_inputs(self, name: str) -> bool:
@@ -174,6 +175,8 @@ class Lowering:
         for key, h in self.histories.items():
             base = key if key in self.table else key.split(".")[0]
             v = self.table[base]
+            if base not in self.names_needed:
+                continue
             axes = tuple(a for a in v.axes or () if a != self.chain)
             if key != base and isinstance(v.value, x.Invoke):
                 axes = next((tuple(a for a in ax if a != self.chain) for n, ax, _ in v.value.outs if f"{base}.{n}" == key), ())
@@ -362,11 +365,27 @@ class Lowering:
         items(m, order, m.root)
         self.finish(m, given)
         for n in self.loss_names:
-            if n in self.names_needed and n not in m.root.names and n in [i for it in order for i in it.names()] and not self.table[n].level:
+            if n in self.names_needed and n not in m.root.names and n in [i for it in order for i in it.names()] and not self.table[n].level and self.table[n].axes is not None:
                 m.lookup(n, m.root, self.table[n].span)
+        self.keep_fields(m)
         if not given:
             self.imported = {n: c for n, c in m.root.names.items() if c.number or c.text.isidentifier()}
         return self.whole(m, self.returned(m))
+
+    def keep_fields(self, m: Emitter) -> None:
+        """Fields of calls that losses read become named values."""
+        for n in self.loss_names:
+            if n in self.names_needed:
+                continue
+            v = self.table[n]
+            for r in x.reads(v.value) if v.value is not None else ():
+                key = f"{r.name}.{r.field_}"
+                if r.field_ and r.name in self.names_needed and not self.table[r.name].level:
+                    m.equation = r.name
+                    code = m.emit(x.Read(r.name, r.field_, axes=r.axes, type=r.type, span=r.span), m.root)
+                    if not code.text.isidentifier():
+                        code = m.assign(code, key, m.root)
+                    m.root.names[key] = code
 
     def whole(self, m: Emitter, end: list[str]) -> list[str]:
         """Prologue, equations and end, gradients switched on where the equations ask for derivatives."""
@@ -406,7 +425,7 @@ class Lowering:
             outs.append(f"{n!r}: ({code.text}, {self.out_axes(v, layout)!r})")
         kept = []
         for n, c in m.root.names.items():
-            if not c.number and c.text.isidentifier() and "." not in n and (n in self.table):
+            if not c.number and c.text.isidentifier() and n.split(".")[0] in self.table:
                 kept.append(f"{n!r}: ({c.text}, {self.kept_axes(n, c)!r})")
         for v in self.inputs():
             if v.name not in m.root.names:
@@ -432,8 +451,8 @@ class Lowering:
 
     def kept_axes(self, n: str, c: Code) -> tuple[str, ...]:
         """Axes of a named value."""
-        v = self.table[n]
-        if not self.body.topology and v.axes is not None and self.chain in v.axes and c.layout.chain and set(v.axes) == {self.chain, *c.layout.axes}:
+        v = self.table.get(n)
+        if v is not None and not self.body.topology and v.axes is not None and self.chain in v.axes and c.layout.chain and set(v.axes) == {self.chain, *c.layout.axes}:
             return v.axes
         return (*((self.chain,) if c.layout.chain else ()), *c.layout.axes)
 
@@ -570,7 +589,7 @@ class Lowering:
         m.imported = dict(self.imported)
         for v in self.inputs():
             m.imported.setdefault(v.name, Code(v.name, m.declared(v, m.root), v.type))
-        names = [n for n in self.loss_names if n not in m.imported and self.statement_of(n, frozenset())]
+        names = [n for n in self.loss_names if n not in m.imported and n not in self.names_needed and self.statement_of(n, frozenset())]
         edges = edges_of(self.body, self.chain, names, frozenset())
         items(m, arrange(self.body, names, edges), m.root)
         for n in self.losses:

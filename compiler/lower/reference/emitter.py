@@ -231,6 +231,9 @@ class Emitter:
         if axis.endswith("'"):
             return self.size(axis[:-1], s)
         i = self.indices.get(axis)
+        lv = next((lv for lv in self.body.levels if lv.name == axis), None)
+        if i is None and lv is not None:
+            i = spec.Index(axis, lv.low, lv.high, static=True)
         if i is not None and i.low is not None and i.high is not None:
             high, low = self.emit(i.high, s.root), self.emit(i.low, s.root)
             if high.number and low.number:
@@ -444,7 +447,7 @@ class Emitter:
     def start_value(self, name: str, s: Scope) -> Code:
         """What stands before the first step of a name: a number, or a tensor [batch, axes] without the chain."""
         v = self.table[name]
-        if v.start is None and not v.learned:
+        if v.start is None and not v.learned or v.over_levels and not isinstance(v.start, x.Literal_):
             return Code("0", Layout(), v.type, number=True)
         here = s.root if not v.level else s
         while here.time is not None or here.chain and here is not s.root and False:
@@ -482,6 +485,8 @@ class Emitter:
             return "1"
         if name in self.reaches:
             return self.reaches[name]
+        if h.grows and not self.field_of(name):
+            return "0"
         if h.grows:
             v = self.table[name.split(".")[0]]
             text = f"{self.state(self.field_of(name), s, v.level)}.shape[1]"
@@ -515,7 +520,7 @@ class Emitter:
 
     def field_of(self, name: str) -> str:
         """The state's field that keeps a name's past."""
-        return next(f.field for f in self.fields.values() if f.name == name and f.kind in ("last", "past", "grow"))
+        return next((f.field for f in self.fields.values() if f.name == name and f.kind in ("last", "past", "grow")), "")
 
     def full(self, name: str, s: Scope) -> Code:
         """A name's past and present in one row: [batch, reach + time, …] (step: reach + 1)."""
@@ -536,8 +541,8 @@ class Emitter:
         if not here.chain:
             now = replace(now, text=f"{now.at_least(ATOM)}[:, None]", level=ATOM)
         h = self.histories[name]
-        past = self.state(self.field_of(name), here, v.level) if self.mode in ("sequence", "step") else ""
-        if self.mode == "losses":
+        past = self.state(self.field_of(name), here, v.level) if self.field_of(name) and self.mode in ("sequence", "step") else ""
+        if not past:
             start = self.expanded(self.start_value(name, here), Layout(True, False, axes), here, v.type)
             past = f"history.filled({start.text}, {self.reach(name, here) if not h.grows else '0'})"
         elif h.kind == "last":

@@ -71,7 +71,7 @@ def histories_of(body: spec.Body, names: list[str]) -> dict[str, History]:
                         assert isinstance(a, x.Read)
                         _of(out, a.name).taps.append((e.size, e.dilation))
                 elif isinstance(e, x.Read) and e.name in table:
-                    _read(out, e, chain, indices)
+                    _read(out, e, chain, indices, bool(body.topology))
     return {n: out[n] for n in table if n in out}
 
 
@@ -79,9 +79,9 @@ def _of(out: dict[str, History], name: str) -> History:
     return out.setdefault(name, History(name))
 
 
-def _read(out: dict[str, History], r: x.Read, chain: str, indices: dict[str, spec.Index]) -> None:
+def _read(out: dict[str, History], r: x.Read, chain: str, indices: dict[str, spec.Index], cell: bool) -> None:
     for m in r.moves:
-        if m.axis != chain or m.kind not in ("lag", "window", "rename", "gather"):
+        if m.axis != chain or m.kind not in ("lag", "window", "rename", "gather") or m.kind == "gather" and not cell:
             continue
         h = _of(out, r.name if not r.field_ else f"{r.name}.{r.field_}")
         if m.kind == "lag":

@@ -70,9 +70,12 @@ def field_of(m: Emitter, e: x.Read, s: Scope) -> Code:
             return m.row(hit, timed, key) if timed is not None else hit
         if a.time is not None and timed is None:
             timed = a
-    found = m.family_here(key, s)
+    found = m.escaped(key, s) or m.family_here(key, s)
     if found is not None:
         return found
+    if m.mode == "losses" and key in m.imported:
+        code = m.bring(key, s)
+        return m.row(code, timed, key) if timed is not None else code
     holder = m.table.get(e.name)
     if m.mode in ("build", "start") and holder is not None and f"made {e.name}" not in m.root.known:
         from seqc.compiler.lower.reference.statements import statement

@@ -183,6 +183,8 @@ def remember(m: Emitter, key: str, v: spec.Value, s: Scope) -> None:
     if key not in m.histories or s.timed is not None or m.mode not in ("sequence", "step"):
         return
     field = m.field_of(key)
+    if not field:
+        return
     note(m, field, kept_text(m, key, v, s), s)
 
 
@@ -243,6 +245,8 @@ def time_loop(m: Emitter, item: Item, s: Scope) -> None:
         v = m.table[key if key in m.table else key.split(".")[0]]
         if v.name not in names:
             continue
+        if not m.field_of(key):
+            raise refuse("SEQ0502", f"`{v.name}` is a recurrence that only losses read; give it back as an out", v.span)
         var = m.namer.fresh(f"{key}_was" if m.histories[key].kind == "last" else f"{key}_past")
         outer = tuple(lv for lv in v.level if lv in s.levels)
         inner = len(v.level) - len(outer)
@@ -482,7 +486,7 @@ def collect(m: Emitter, key: str, level: str, s: Scope, span: Span) -> tuple[Cod
         raise refuse("SEQ0502", f"`{key}` is read at another level before its loop has run; this order cannot be run yet", span)
     inner, parent = found
     if parent not in s.above():
-        raise refuse("SEQ0506", f"the levels of `{key}` are read outside the loop over time that computes them", span)
+        return family_out(m, key, level, inner, parent, s, span)
     memo = f"{key}@{level} list"
     held = parent.known.get(memo)
     if held is None:
@@ -494,6 +498,34 @@ def collect(m: Emitter, key: str, level: str, s: Scope, span: Span) -> tuple[Cod
         held = replace(code, text=rows, level=ATOM)
         parent.known[memo] = held
     return held, parent
+
+
+def family_out(m: Emitter, key: str, level: str, inner: Scope, timed: Scope, s: Scope, span: Span) -> tuple[Code, Scope]:
+    """The levels of a name that a loop over time computes, read after it: a list of sequences."""
+    if timed.time is None or timed.parent is None or timed.parent not in s.above():
+        raise refuse("SEQ0506", f"the levels of `{key}` are read in a place where this order of loops does not have them", span)
+    memo = f"{key}@{level} list"
+    held = timed.parent.known.get(memo)
+    if held is None:
+        code = inner.names[key]
+        assert inner.level is not None
+        v = m.table.get(key)
+        full = m.expanded(code, Layout(True, False, code.layout.axes), inner, v.type if v else "real")
+        rows = m.namer.fresh(f"{key}_levels")
+        inner.level.head.add(f"{rows} = []")
+        inner.level.tail.items.insert(0, f"{rows}.append({full.text})")
+        every = m.namer.fresh(f"{key}_all")
+        timed.time.head.add(f"{every} = []")
+        timed.time.tail.items.insert(0, f"{every}.append({rows})")
+        name = m.namer.fresh(f"{key}_levels")
+        lv = m.levels[level]
+        low, high = m.emit(lv.low, s.root), m.emit(lv.high, s.root)
+        shape = "".join(f", {m.size(a, s)}" for a in code.layout.axes)
+        count = f"{high.at_least(5)} - {low.at_least(6)} + 1"
+        timed.time.after.add(f"{name} = history.levels_stacked(run, {every}, {count}, {m.dtype(code.type)}{shape})")
+        held = replace(code, text=name, layout=Layout(True, True, code.layout.axes), level=ATOM)
+        timed.parent.known[memo] = held
+    return held, timed.parent
 
 
 # ---- gradients --------------------------------------------------------------------------------------------------------
