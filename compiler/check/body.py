@@ -86,6 +86,8 @@ class BodyChecker:
         holes = tuple(spec.Hole(n, self.hole_default(n), h.span) for n, h in self.names.holes.items())
         indices = tuple(i for n in self.names.indices if (i := self.type_index(n)) is not None)
         levels = tuple(self.level(b) for b in self.names.levels)
+        for n in self.names.values:  # all of them first: which level a state steps along is seen in the equations that read it
+            self.type_value(n)
         values: list[spec.Value] = []
         for v in self.names.values.values():
             made = self.value(v)
