@@ -7,7 +7,9 @@ Refuses: (`Unusable`) a size for a dim that does not exist, a dim that does not 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice, product
+from itertools import product
+from math import prod
+from random import Random
 
 from seqc.compiler.diagnostics.suggest import did_you_mean
 from seqc.compiler.driver.usage import Unusable
@@ -80,10 +82,11 @@ def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]
             choices.append([(dim.name, n) for n in (6, 4, 12, 8, 16, 24, 3, 2, 32, 48, 64, 128)])
         else:
             own = evaluate(dim.value, {}) or 1
-            options = dict.fromkeys([n for n in (3, 2, 4, 1) if n <= own] + [int(own)])
+            # A small number written out may be part of the meaning (five streams, read by number).
+            options = dict.fromkeys(([n for n in (3, 2, 4) if n <= own] if own > 6 else []) + [int(own)])
             choices.append([(dim.name, n) for n in options])
     found: list[tuple[tuple[int, ...], Sizes]] = []
-    for pick in islice(product(*choices), 20_000):
+    for pick in _picks(choices):
         try:
             sizes = resolve(body, {**given, **{name: size for name, size in pick if size}})
         except Unusable:
@@ -92,6 +95,15 @@ def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]
             found.append((_badness(sizes), sizes))
     found.sort(key=lambda f: f[0])
     yield from (sizes for _, sizes in found[:60])
+
+
+def _picks(choices: list[list[tuple[str, int]]]) -> Iterator[tuple[tuple[str, int], ...]]:
+    """All combinations, or 2000 of them drawn with a fixed seed where there are more."""
+    if prod(map(len, choices)) <= 2000:
+        yield from product(*choices)
+        return
+    draw = Random(0)
+    yield from dict.fromkeys(tuple(draw.choice(options) for options in choices) for _ in range(2000))
 
 
 def _rounded(e: Expr | None) -> bool:

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
+ROUNDINGS = 30
+"""How many roundings of its inputs an operation's own roundings may be worth."""
+
 Verdict = Literal["ok", "failed", "skipped"]
 
 
@@ -42,9 +45,25 @@ def limit_of(dtype: str, steps: int, *, gradient: bool = False) -> float:
 
 def ratio(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
     """The largest ratio over pairs of tensors; `inf` where shapes or the places of infinities and NaN differ."""
+    return max(ratios(found, wanted), default=0.0)
+
+
+def ratios(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[float]:
+    """The ratio of each pair; `[inf]` where there are not as many of one as of the other."""
     if len(found) != len(wanted):
-        return math.inf
-    return max((_one(a, b) for a, b in zip(found, wanted, strict=True)), default=0.0)
+        return [math.inf]
+    return [_one(a, b) for a, b in zip(found, wanted, strict=True)]
+
+
+def excess(errors: Sequence[float], limit: float, slack: Sequence[float]) -> float:
+    """The largest error, those set aside that the conditioning explains: where inputs and weights that differ by one float32
+    rounding already change a result by `slack`, up to `ROUNDINGS` times that is no mistake."""
+    room = list(slack) if len(slack) == len(errors) else [0.0] * len(errors)
+    judged = (
+        e * limit / (ROUNDINGS * s) if math.isfinite(e) and ROUNDINGS * s > limit and math.isfinite(s) else e
+        for e, s in zip(errors, room, strict=True)
+    )
+    return max(judged, default=0.0)
 
 
 def _one(a: Tensor, b: Tensor) -> float:
