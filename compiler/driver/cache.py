@@ -1,4 +1,4 @@
-"""The cache on disk, under the name that the compiler uses; it lies in `runtime/cache.py`, where compiled modules reach it too."""
+"""The cache on disk, under the compiler's name for it; it lies in `runtime/cache.py`, where compiled modules reach it too."""
 
 from __future__ import annotations
 

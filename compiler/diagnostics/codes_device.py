@@ -1,0 +1,33 @@
+"""Codes of what a machine lacks when compiled code is to run (06xx), for `codes.py`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from seqc.compiler.diagnostics.entry import CodeEntry
+
+_E = CodeEntry
+
+ENTRIES: Final[tuple[CodeEntry, ...]] = (
+    _E(
+        "SEQ0601",
+        "no C compiler",
+        "The native backend writes C and has it compiled by the compiler of the system: the program that CC names, else `cc`, "
+        "`gcc` or `clang` on the path; GCC from 9 on, Clang from 11 on. Where CC is set, nothing else is tried, and flags in "
+        "it are refused: the arguments are fixed, so that the same source gives the same numbers everywhere. With `auto` as "
+        "the backend a machine without a compiler runs the reference and says so once; an explicit `native` is this error.",
+    ),
+    _E(
+        "SEQ0602",
+        "the C compiler does not take what seqc wrote",
+        "Either the compiler is broken or seqc wrote wrong C; the first lines of what the compiler said stand in the message. "
+        "This is a bug to be reported with the spec that shows it. The reference backend needs no compiler.",
+    ),
+    _E(
+        "SEQ0603",
+        "a compiled library cannot be loaded",
+        "The file was made, and the system refuses to load it: the cache lies on a file system that forbids programs "
+        "(`noexec`), a library it needs is missing, or the compiler linked start-up code that switches denormals off for the "
+        "whole process, which seqc does not accept. SEQC_CACHE_DIR chooses another folder, CC another compiler.",
+    ),
+)
