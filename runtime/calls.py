@@ -85,6 +85,9 @@ def bind(site: Site, table: Table, caller_chain: str, where: str) -> Binding:
     spare = iter(free)
     for position, (given, axes, renames) in enumerate(site.arguments):
         name = given if given in inputs else ""
+        if not name and site.droppable and given and position:
+            ways.append(None)
+            continue
         if not name:
             name = next(spare, "")
             if not name:

@@ -67,7 +67,13 @@ def hole(c: Context, e: s.Call, want: Axes | None) -> Expr:
         return open_hole(c, e, want)
     if default.function:
         return function_hole(c, e, default.function, want)
-    return body(c, e, default.key, want, Callee(key=default.key, hole=e.function, holes=default.holes))
+    return body(c, e, default.key, want, Callee(key=default.key, hole=e.function, holes=default.holes), hole_words(c, e))
+
+
+def hole_words(c: Context, e: s.Call) -> tuple[str, ...] | None:
+    """The arguments a hole lists in its body's head, `Mixer(x, M)`; None where it lists none."""
+    listed = c.names.holes[e.function].arguments
+    return None if listed is None else tuple(w.text for w in listed)
 
 
 def function_hole(c: Context, e: s.Call, function: str, want: Axes | None) -> Expr:
@@ -118,7 +124,8 @@ def open_hole(c: Context, e: s.Call, want: Axes | None) -> Expr:
     if not args:
         raise c.fail("SEQ0227", f"`{e.function}` needs an argument", e.span)
     axes = want if want is not None else args[0].axes
-    named: list[Argument] = [Argument("", a) for a in args]
+    words = hole_words(c, e)
+    named: list[Argument] = [Argument(words[i] if words and i < len(words) else "", a) for i, a in enumerate(args)]
     dims: list[tuple[str, Expr]] = []
     for k in e.keywords:
         if k.name in OPEN:
@@ -143,6 +150,7 @@ def open_hole(c: Context, e: s.Call, want: Axes | None) -> Expr:
         "",
         (),
         None,
+        words is not None,
         axes=axes,
         type="real",
         span=e.span,
@@ -239,7 +247,9 @@ def sort_keywords(c: Context, e: s.Call, callee: spec.Body) -> _Bindings:
     return out
 
 
-def body(c: Context, e: s.Call, key: str, want: Axes | None, callee_ref: Callee | None = None) -> Expr:
+def body(
+    c: Context, e: s.Call, key: str, want: Axes | None, callee_ref: Callee | None = None, words: tuple[str, ...] | None = None
+) -> Expr:
     """A call of a checked body."""
     if c.where not in ("equation", "init", "start"):
         raise c.fail("SEQ0429", "a body is called in equations only", e.span)
@@ -278,14 +288,17 @@ def body(c: Context, e: s.Call, key: str, want: Axes | None, callee_ref: Callee 
             e.span,
             help=c.added(e.span, f"{unfilled[0].name} = …"),
         )
-    return _Match(c, e, callee, ref, bound, want).run()
+    return _Match(c, e, callee, ref, bound, want, words).run()
 
 
 class _Match:
     """Matches arguments to inputs, axes to axes, and puts the `Invoke` together."""
 
-    def __init__(self, c: Context, e: s.Call, callee: spec.Body, ref: Callee, bound: _Bindings, want: Axes | None) -> None:
+    def __init__(
+        self, c: Context, e: s.Call, callee: spec.Body, ref: Callee, bound: _Bindings, want: Axes | None, words: tuple[str, ...] | None
+    ) -> None:
         self.c, self.e, self.callee, self.ref, self.bound, self.want = c, e, callee, ref, bound, want
+        self.words, self.dropped = words, list[Argument]()
         self.pairs: dict[str, str] = {}
         self.mapped: list[str] = []
         self.sizes: dict[str, Expr] = {}
@@ -307,7 +320,7 @@ class _Match:
         return Invoke(
             self.ref,
             label(self.e),
-            arguments,
+            (*arguments, *self.dropped),
             tuple((d, v) for d, v in self.sizes.items() if any(d == i.name for i in self.callee.dims)),
             tuple(self.bound.params),
             tuple(self.bound.starts),
@@ -319,6 +332,7 @@ class _Match:
             single[0] if single else "",
             tuple(outs),
             None,
+            self.words is not None,
             axes=axes,
             type=single[2] if single else "real",
             span=self.e.span,
@@ -328,6 +342,8 @@ class _Match:
         """Argument values by input name; positional ones in declared order."""
         c, e = self.c, self.e
         names = [v.name for v in self.callee.values if v.kind == "input"]
+        if self.words is not None:
+            return self.listed(names, self.words)
         if len(e.arguments) > len(names):
             raise c.fail(
                 "SEQ0227",
@@ -343,6 +359,22 @@ class _Match:
                 raise c.fail("SEQ0228", f"the input `{n}` is given twice", a.span)
             out[n] = self.value(a)
         return out
+
+    def listed(self, names: Sequence[str], words: Sequence[str]) -> dict[str, Expr]:
+        """Arguments of a hole that lists them: by the listed word, the first one by its place; what the callee lacks is set aside."""
+        if len(self.e.arguments) > len(words):
+            raise self.c.fail(
+                "SEQ0227", f"the hole `{self.e.function}` lists {len(words)} arguments, {len(self.e.arguments)} given", self.e.span
+            )
+        out: dict[str, Expr] = {}
+        for i, (word, a) in enumerate(zip(words, self.e.arguments, strict=False)):
+            if word in names:
+                out[word] = self.value(a)
+            elif i == 0 and names:
+                out[names[0]] = self.value(a)
+            else:
+                self.dropped.append(Argument(word, self.value(a)))
+        return out | {n: self.value(a) for n, a in self.bound.inputs.items() if n not in out}
 
     def value(self, a: s.Expr) -> Expr:
         if isinstance(a, s.Name) and a.id == "none" and a.id not in self.c.env:

@@ -479,12 +479,12 @@ def _dependencies_first(body: Body) -> list[Value]:
 def _arguments(inv: Invoke, body: Body, same: bool) -> tuple[tuple[Argument, ...], Axes]:
     """The arguments with the callee's names, and the axes it is mapped over; worked out anew for a hole filled otherwise."""
     if same and all(a.name for a in inv.arguments):
-        return inv.arguments, inv.mapped
+        return tuple(a for a in inv.arguments if not inv.droppable or a.name in body.table), inv.mapped
     inputs = [v for v in body.values if v.kind == "input"]
     out: list[Argument] = []
     mapped: dict[str, None] = {}
     for i, arg in enumerate(inv.arguments):
-        named = arg.name if arg.name in body.table else inputs[i].name if i < len(inputs) else ""
+        named = arg.name if arg.name in body.table else inputs[i].name if i < len(inputs) and not (inv.droppable and i) else ""
         if not named:
             continue
         value = body.table[named]

@@ -366,6 +366,8 @@ class Invoke(Expr):
     own        the axis whose indices have own weights, or ""
     mapped     axes of the arguments that the callee does not name: it is mapped over them
     outs       callee's out or state → axes here; what `Read(name, field_)` may name. The value itself is `out`
+    droppable  a call of a hole that lists its arguments, `Mixer(x, M)`: what fills the hole may do without those after the first;
+               an argument that the default does not declare stands here under the hole's word for it
     expansion  where a hole's default is a `fn` or a function of section 5: the expression the call is with that default (then
                dims, outs and so on are empty); used unless the hole is filled otherwise when the module is built
     """
@@ -384,6 +386,7 @@ class Invoke(Expr):
     out: str
     outs: tuple[tuple[str, Axes, Type], ...]
     expansion: Expr | None = None
+    droppable: bool = False
 
 
 # ---- walking ----------------------------------------------------------------------------------------------------------

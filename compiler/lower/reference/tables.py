@@ -194,7 +194,7 @@ def sites_text(low: Lowering) -> list[str]:
             parts.append(f"params={literal(tuple(n for n, _ in e.params))}")
         if e.consts:
             parts.append(f"consts={literal(tuple(n for n, _ in e.consts))}")
-        if getattr(e, "droppable", False):
+        if e.droppable:
             parts.append("droppable=True")
         if e.inline:
             parts.append("inline=True")
