@@ -120,6 +120,10 @@ def bind(site: Site, table: Table, caller_chain: str, where: str) -> Binding:
     if not cell and table.chain and not chain:
         back = along.get(table.chain)
         chain = back[0] if back else ""
+    given = {w.name for w in ways if w is not None}
+    for i in table.inputs:
+        if i.name not in given and not i.default and "" in i.needed:
+            raise BindingError(f"{where}: {table.name} needs its input {i.name} : {i.text or '[]'}, and this call gives it nothing")
     return Binding(tuple(ways), tuple(mapped), chain, reversed_, names)
 
 
