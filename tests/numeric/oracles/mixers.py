@@ -9,6 +9,8 @@ Out:  for each layer a `Mixer`: `front` works out queries, keys, values and gate
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -159,7 +161,7 @@ def front_rwkv7(p: Values, x: Tensor) -> Values:
     key = linear(p, "k0.linear.arg", k)
     return {
         "r": linear(p, "r.linear.arg", r),
-        "g": -(torch.tensor(-0.5).exp().to(x) * torch.sigmoid(linear(p, "g.linear.f", f))),
+        "g": -(math.exp(-0.5) * torch.sigmoid(linear(p, "g.linear.f", f))),
         "a": rate,
         "n": unit(key * p["kk"]),
         "k": key * (1 + (rate - 1) * p["ka"]),
