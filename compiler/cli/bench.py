@@ -80,7 +80,9 @@ def run(args: argparse.Namespace) -> int:
 def _table(found: Result, out: Console) -> None:
     sizes = ", ".join(f"{k} = {v}" for k, v in found.sizes.items())
     out.print(out.style(found.body, "bold") + f"  batch {found.batch}, {found.time} steps, {sizes}")
-    out.print(out.style(f"float32 on {found.device}, {found.threads} threads, torch {found.torch}", "dim"))
+    out.print(
+        out.style(f"float32 on {found.device}, {found.threads} threads, torch {found.torch}, load {found.load:.1f}", "dim")
+    )
     rows = [
         [
             r.what,

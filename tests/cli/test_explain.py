@@ -76,10 +76,42 @@ def test_codes_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, "explain", "seq0104").startswith("SEQ0104: ")
 
 
-@pytest.mark.parametrize("stage", ["syntax", "spec", "graph", "analysis", "plan"])
+@pytest.mark.parametrize("stage", ["syntax", "spec", "graph", "analysis", "plan", "code"])
 def test_stages_print(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "explain", "lstm", "--stage", stage)
     assert "LSTM" in text and text == printed(capsys, "explain", "lstm", "--stage", stage)
+
+
+def test_all_stages_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed(capsys, "explain", "lstm", "--stage", "all", "-o", str(tmp_path / "stages"))
+    assert sorted(p.name for p in (tmp_path / "stages").iterdir()) == [
+        "1_lstm.syntax.seq", "2_lstm.spec.txt", "3_lstm.graph.txt", "4_lstm.analysis.txt", "5_lstm.plan.txt", "6_lstm.code.py",
+    ]  # fmt: skip
+    compile((tmp_path / "stages" / "6_lstm.code.py").read_text(encoding="utf-8"), "lstm.py", "exec")
+
+
+def test_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = printed(capsys, "compile", "gru")
+    assert "wrote gru.py" in text and "GRU: reference, sequential" in text, "what was chosen is said"
+    code = (tmp_path / "gru.py").read_text(encoding="utf-8")
+    assert printed(capsys, "compile", "gru", "-o", "-") == code, "the same bytes each time"
+    assert "class GRU(" in code and "gru.seq:" in code and str(tmp_path) not in code
+    assert not [line for line in code.splitlines() if line.startswith(("import seqc.compiler", "from seqc.compiler"))]
+    assert main(["compile", "gru", "--backend", "triton", "-o", "x.py"]) == 1
+    assert "SEQ0541" in capsys.readouterr().err and not (tmp_path / "x.py").exists()
+    assert main(["compile", "mamba2", "--scan", "associative", "-o", "x.py"]) == 1
+    assert "SEQ0540" in capsys.readouterr().err
+
+
+def test_where_a_spec_lies_does_not_show_in_its_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    codes = []
+    for name in ("here", "there"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "mine.seq").write_text(printed(capsys, "explain", "gla", "--stage", "syntax"), encoding="utf-8")
+        codes.append(printed(capsys, "compile", str(folder / "mine.seq"), "-o", "-"))
+    assert codes[0] == codes[1]
 
 
 def test_the_syntax_stage_is_a_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

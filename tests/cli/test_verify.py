@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 
+from seqc.compiler.cli.main import main
 from seqc.compiler.driver.verify.measure import Check, limit_of, ratio
 from seqc.compiler.driver.verify.run import verified
 from seqc.compiler.driver.verify.subject import Result
+from seqc.compiler.frontend.bundled import all_bundled
 from seqc.compiler.ir.spec import Body
 
 torch = pytest.importorskip("torch")
@@ -180,6 +183,26 @@ def test_a_backend_that_is_not_there_fails_where_it_was_asked_for(body: Body, mo
 
     assert [c.verdict for c in verified(body, make, REPORT) if c.backend == "gone"] == ["skipped"]
     assert [c.verdict for c in verified(body, make, REPORT, backends=("gone",))] == ["failed"]
+
+
+def test_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "gru:GRU", "jordan"]) == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("gradcheck", "float32", "Jordan given y"))
+    assert "FAILED" not in text and "ChoGRU" not in text
+    assert main(["verify", "lif", "--format", "json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["ok"] and {c["verdict"] for c in record["checks"]} == {"ok", "skipped"}
+    (skipped,) = [c for c in record["checks"] if c["what"] == "gradcheck"]
+    assert "through" in skipped["note"] or "stop" in skipped["note"]
+    assert main(["verify", "gru", "--backend", "native"]) == 1
+    assert main(["verify", "gru", "--set", "Q=3"]) == 2
+
+
+@pytest.mark.parametrize("spec", [b.name for b in all_bundled() if not b.name.startswith("operators.")])
+def test_every_bundled_spec(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", spec]) == 0, capsys.readouterr().out
+    assert "skipped:" not in capsys.readouterr().out, "every body can be checked"
 
 
 def test_ratio_counts_places_of_infinities() -> None:

@@ -6,6 +6,7 @@ Keeps: all contenders of a measurement run in turns in this process, in float32,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -44,6 +45,8 @@ class Result:
     device: str
     threads: int
     torch: str
+    load: float
+    """Load average of the machine before the run: above the number of cores, figures are loose."""
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
 
@@ -70,6 +73,7 @@ def timed(
     """Times a body; about `seconds` for each of the three measurements."""
     import torch
 
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     drawn = sample.draw(body, dict(sizes), batch, time, dtype="float32")
     values = {k: v.to(device) for k, v in drawn.values.items()}
     layers: list[tuple[str, Any]] = []
@@ -120,7 +124,7 @@ def timed(
                 steps.append((name, _quiet(lambda inner=inner, carried=carried: inner(x[:, :1], carried))))  # type: ignore[index, misc]
         rows += _rows("step", race(steps, **options("step"), most=500), own, batch)
     return Result(
-        body.name, dict(sizes), batch, time, device, torch.get_num_threads(), torch.__version__, tuple(rows), tuple(notes)
+        body.name, dict(sizes), batch, time, device, torch.get_num_threads(), torch.__version__, load, tuple(rows), tuple(notes)
     )
 
 
