@@ -390,9 +390,10 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     _E(
         "SEQ0290",
         "too large once everything is put in",
-        "A body may have at most 10 000 terms after its `fn`s are put in, nested at most 160 deep, and bodies call each "
-        "other at most 48 deep. The limits keep compiling fast for any text; a spec that needs more is split into "
-        "several bodies or repeats with `rounds`.",
+        "A body may have at most 10 000 names and 10 000 terms after its `fn`s are put in, nested at most 120 deep while "
+        "they are put in and 150 deep afterwards; functions go into holes of holes at most 16 deep. The limits keep "
+        "compiling fast for any text; a spec that needs more is split into several equations or bodies, or repeats with "
+        "`rounds`.",
     ),
     _E(
         "SEQ0291",
@@ -409,7 +410,7 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     _E(
         "SEQ0293",
         "too many levels",
-        "A `stack` or `rounds` may have at most 100 000 levels.",
+        "A `stack` or `rounds` may have at most 100 000 levels, those around it counted.",
         "block B:\n"
         "    in x : [t]\n"
         "    rounds r in 1..1000000:\n"
@@ -417,5 +418,11 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "        y = tanh(y[r-1])\n"
         "    out y",
         "block B:\n    in x : [t]\n    rounds r in 1..1000:\n        state y : [t] init x\n        y = tanh(y[r-1])\n    out y",
+    ),
+    _E(
+        "SEQ0294",
+        "too many bodies",
+        "A project may have at most 512 cells, blocks and models that have to be checked, copies for the functions in "
+        "their holes counted.",
     ),
 )
