@@ -16,11 +16,6 @@ from seqc.compiler.ir import expr as x
 from seqc.compiler.ir.expr import Axes, Expr
 
 
-def is_free(e: Expr) -> bool:
-    """Made of indices, `pos`, dims and literals only: such expressions combine with anything."""
-    return all(isinstance(n, x.Number | x.Literal_ | x.DimSize | x.Length | x.Apply | x.Draw) for n in x.walk(e))
-
-
 def shape(axes: Sequence[str]) -> str:
     """`[H, K]` as it is written."""
     return "[" + ", ".join(axes) + "]"
@@ -32,8 +27,9 @@ def aligned(c: Context, operands: Sequence[Expr], what: str, span: Span) -> Axes
     union = [*widest.axes]
     for e in operands:
         union += [a for a in e.axes if a not in union]
-    bound = [e for e in operands if not is_free(e)]
-    if len(bound) > 1 and not any(set(e.axes) >= {a for b in bound for a in b.axes} for e in operands):
+    bound = [e for e in operands if not c.measure(e)[1]]
+    wanted = {a for b in bound for a in b.axes}
+    if len(bound) > 1 and not any(wanted <= set(e.axes) for e in operands):
         first = max(bound, key=lambda e: len(e.axes))
         other = next(e for e in bound if not set(e.axes) <= set(first.axes))
         raise c.fail(

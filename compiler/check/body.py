@@ -15,10 +15,10 @@ from contextlib import contextmanager
 
 from seqc.compiler.check import calls, expressions, relations
 from seqc.compiler.check.align import shape
-from seqc.compiler.check.context import Context, Definitions, Untypable, literal
+from seqc.compiler.check.context import Context, Definitions, Shared, Untypable, literal
 from seqc.compiler.check.names import Declared, collect, with_start
 from seqc.compiler.check.schedule import settings
-from seqc.compiler.check.sizes import NoSize, NotWhole, evaluate
+from seqc.compiler.check.sizes import NoSize, NotWhole, evaluate, rational
 from seqc.compiler.check.words import FLOATS, FUNCTIONS, TYPES
 from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
@@ -31,6 +31,7 @@ from seqc.compiler.ir.expr import Axes, Callee, Expr
 from seqc.runtime.matching import is_dim
 
 STATE_LIMIT = 256
+LEVEL_LIMIT = 100_000
 
 
 class BodyChecker:
@@ -49,6 +50,7 @@ class BodyChecker:
         fn_scope: Callable[[str], Definitions],
         make_special: Callable[[str, Mapping[str, str], Definitions], str],
         special: Callable[[str], Mapping[str, str]],
+        shared: Shared,
     ) -> None:
         self.key, self.body, self.sink, self.written = key, body, sink, written
         self.names = collect(body, sink, written)
@@ -68,11 +70,17 @@ class BodyChecker:
             make_special=make_special,
             special=special,
             written=written,
+            shared=shared,
         )
         self.done: dict[str, Expr | None] = {}
         self.pending: list[str] = []
         self.indices: dict[str, spec.Index | None] = {}
         self.index_pending: set[str] = set()
+        self.levels_stepped: dict[str, str] = {}
+        self.static: dict[str, bool] = {}
+        self.counts: dict[str, int] = {}
+        self.docs: dict[int, str] | None = None
+        self.dim_order = {n: i for i, n in enumerate(self.names.dims)}
         self.sizes: dict[str, int] = {}
         """Dims whose values are known from the defaults."""
 
@@ -81,19 +89,27 @@ class BodyChecker:
     def run(self) -> spec.Body | None:
         """The checked body."""
         before = sum(d.severity == "error" for d in self.sink.found)
+        n = self.names
+        if max(len(n.values), len(n.dims), len(n.indices), len(n.levels)) > expressions.NODE_LIMIT:
+            self.sink.report("SEQ0290", f"{self.body.name} has more than {expressions.NODE_LIMIT} names", self.body.name.span)
+            return None
+        states = sum(v.kind == "state" for v in n.values.values())
+        if states > STATE_LIMIT:
+            self.sink.report(
+                "SEQ0292", f"{self.body.name} has {states} states, at most {STATE_LIMIT} are allowed", self.body.name.span
+            )
+            return None
         self.check_shapes()
         dims = tuple(self.dim(n) for n in self.names.dims)
         holes = tuple(spec.Hole(n, self.hole_default(n), h.span) for n, h in self.names.holes.items())
         indices = tuple(i for n in self.names.indices if (i := self.type_index(n)) is not None)
         levels = tuple(self.level(b) for b in self.names.levels)
-        for n in self.names.values:  # all of them first: which level a state steps along is seen in the equations that read it
-            self.type_value(n)
-        values: list[spec.Value] = []
-        for v in self.names.values.values():
-            made = self.value(v)
-            if made is None:
-                continue
-            values.append(made)
+        self.calls_first()
+        for name in n.values:
+            self.type_value(name)
+        starts = {v.name: self.start(v) for v in n.values.values()}
+        self.levels_stepped = self.find_stepping()
+        values = [self.value(v, *starts[v.name]) for v in n.values.values()]
         owned: dict[str, list[spec.Value]] = {}
         for extra in self.context.extra.values():
             owned.setdefault(extra.owner, []).append(extra)
@@ -103,11 +119,6 @@ class BodyChecker:
         ordered += [e for rest in owned.values() for e in rest]
         requirements = tuple(self.requirement(r) for r in self.names.requires)
         made_settings = settings(self.context, self.names.settings)
-        states = sum(v.kind == "state" for v in ordered)
-        if states > STATE_LIMIT:
-            self.sink.report(
-                "SEQ0292", f"{self.body.name} has {states} states, at most {STATE_LIMIT} are allowed", self.body.name.span
-            )
         if sum(d.severity == "error" for d in self.sink.found) > before:
             return None
         return spec.Body(
@@ -173,7 +184,7 @@ class BodyChecker:
         """The default of a hole, resolved."""
         bound = self.context.function_holes.get(name)
         if bound:
-            return Callee(function=bound)
+            return Callee(function=bound.rpartition(":")[2])
         line = self.names.holes[name].default
         if line is None:
             return None
@@ -207,7 +218,7 @@ class BodyChecker:
 
     def dim_arithmetic(self, name: str, value: Expr, line: s.Dim) -> None:
         """Exact arithmetic of dims and literals, no cycles; whole and a size as far as the defaults tell."""
-        order = list(self.names.dims)
+        order = self.dim_order
         for n in x.walk(value):
             legal = isinstance(n, x.DimSize) or isinstance(n, x.Apply) and n.fn in DIM_FUNCTIONS
             if not legal and not (isinstance(n, x.Literal_) and n.type in ("int", "real") and n.value != math.inf):
@@ -219,7 +230,7 @@ class BodyChecker:
                     help=self.written.paste(line.span, name),
                 )
                 return
-            if isinstance(n, x.DimSize) and order.index(n.dim) >= order.index(name):
+            if isinstance(n, x.DimSize) and order[n.dim] >= order[name]:
                 self.sink.report(
                     "SEQ0218",
                     f"the dim `{name}` needs itself"
@@ -266,14 +277,14 @@ class BodyChecker:
                 low, high = expressions.typed(c, b.line.between.low), expressions.typed(c, b.line.between.high)
             except Untypable:
                 pass
-        if (
-            isinstance(low, x.Literal_)
-            and isinstance(high, x.Literal_)
-            and isinstance(low.value, int)
-            and isinstance(high.value, int)
-        ):
-            if high.value - low.value > 100_000:
-                self.sink.report("SEQ0293", f"`{b.line.name}` has more than 100 000 levels", b.line.span)
+        self.counts[ident] = count = self.count(low, high) * (self.counts.get(b.outer[-1], 1) if b.outer else 1)
+        if count > LEVEL_LIMIT and not (b.outer and self.counts[b.outer[-1]] > LEVEL_LIMIT):
+            around = ", those around it counted" if b.outer else ""
+            self.sink.report(
+                "SEQ0293",
+                f"`{b.line.name}` has more than {LEVEL_LIMIT} levels{around}",
+                b.line.between.low.span.to(b.line.between.high.span),
+            )
         if b.line.kind == "stack" and any(isinstance(n, x.Length) for e in (low, high) for n in x.walk(e)):
             self.sink.report(
                 "SEQ0307",
@@ -282,6 +293,15 @@ class BodyChecker:
                 help=f"rounds {b.line.name} in …",
             )
         return spec.Level(ident, b.line.name.text, b.line.kind, low, high, b.outer, b.order, b.line.span)  # type: ignore[arg-type]
+
+    def count(self, low: Expr, high: Expr) -> int:
+        """How many levels there are, where numbers say so; else 1."""
+        try:
+            return max(int(rational(high, {}) - rational(low, {})) + 1, 0)
+        except KeyError:
+            return 1
+        except NoSize:
+            return LEVEL_LIMIT + 1
 
     def type_index(self, name: str) -> spec.Index | None:
         """One index; its relation is typed on demand."""
@@ -376,6 +396,79 @@ class BodyChecker:
                     else self.written.paste(twice.span, f"{twice}2"),
                 )
 
+    def calls_first(self) -> None:
+        """Types what others need the type of (values without a shape, and those whose fields are read) in their order.
+
+        Typing them on demand would nest as deep as the chain they form.
+        """
+        path: list[str] = []
+        inside: set[str] = set()
+        stack = list(reversed(self.names.values))
+        while stack:
+            name = stack[-1]
+            if name in self.done:
+                stack.pop()
+            elif path and path[-1] == name:
+                stack.pop()
+                inside.discard(path.pop())
+                self.type_value(name)
+            else:
+                path.append(name)
+                inside.add(name)
+                needs = [n for n in self.needed(name) if n not in self.done]
+                loop = next((n for n in needs if n in inside), None)
+                if loop is not None:
+                    members = path[path.index(loop) :]
+                    self.loop(members)
+                    self.done.update(dict.fromkeys(members))
+                    inside.difference_update(members)
+                    del path[path.index(loop) :]
+                    continue
+                stack += reversed(needs)
+
+    def needed(self, name: str) -> list[str]:
+        """The values whose equations have to be typed before that of `name`."""
+        v = self.names.values[name]
+        out: list[str] = []
+        stack: list[object] = [v.value] if v.value is not None else []
+        while stack:
+            n = stack.pop()
+            match n:
+                case s.Field():
+                    base: s.Expr = n
+                    while isinstance(base, s.Field):
+                        base = base.base
+                    if isinstance(base, s.Name):
+                        out.append(base.id)
+                    else:
+                        stack.append(base)
+                case s.Name(id=i):
+                    u = self.names.values.get(i)
+                    if u is not None and u.line.shape is None:
+                        out.append(i)
+                case s.Call():
+                    stack += [*n.arguments, *(k.value for k in n.keywords if k.name not in ("start", "name"))]
+                case s.Binary() | s.Compare() | s.Logical():
+                    stack += [n.left, n.right]
+                case s.Not() | s.Negative():
+                    stack.append(n.operand)
+                case s.Read():
+                    stack += [n.base, *(i.index if isinstance(i, s.At) else i for i in n.items)]
+                case s.NameList():
+                    stack += n.items
+        return [n for n in dict.fromkeys(out) if n in self.names.values and self.names.values[n].value is not None]
+
+    def loop(self, members: list[str]) -> None:
+        """SEQ0301 of values that need each other's results to be typed."""
+        v = self.names.values[members[0]]
+        self.sink.report(
+            "SEQ0301",
+            f"`{v.name}` needs its own value of the same step",
+            v.span,
+            label=f"the loop: {' -> '.join([*members[:8], *(['…'] if len(members) > 8 else []), v.name])}",
+            help=f"{v.name} : […] gives it a shape; its past is {v.name}[{self.context.chain or 't'}-1]",
+        )
+
     def type_value(self, name: str) -> Expr | None:
         """The typed equation of a value; None where it has none or is wrong."""
         if name in self.done:
@@ -384,14 +477,8 @@ class BodyChecker:
         if v is None or v.value is None:
             return None
         if name in self.pending:
-            loop = " -> ".join([*self.pending[self.pending.index(name) :], name])
-            raise self.context.fail(
-                "SEQ0301",
-                f"`{name}` needs its own value of the same step",
-                v.span,
-                label=loop,
-                help=f"{name} : […] gives it a shape; its past is {name}[t-1]",
-            )
+            self.loop(self.pending[self.pending.index(name) :])
+            raise Untypable()
         self.pending.append(name)
         try:
             made = self.equation(v)
@@ -483,7 +570,7 @@ class BodyChecker:
         """The declared type; real where none is written."""
         return TYPES.get(v.line.type.text, "real") if v.line.type is not None else "real"
 
-    def value(self, v: Declared) -> spec.Value | None:
+    def value(self, v: Declared, start: Expr | None, learned: bool) -> spec.Value:
         """One value of the checked body."""
         e = self.type_value(v.name)
         line = v.line
@@ -496,7 +583,6 @@ class BodyChecker:
                 else (e.axes, e.type)
             )
         bounds = self.bounds(v)
-        start, learned = self.start(v, axes or (), kind)
         if v.kind == "param" and start is None and not learned and not line.init:
             self.sink.report(
                 "SEQ0308",
@@ -548,24 +634,23 @@ class BodyChecker:
             self.written.text(v.equation.span) if v.equation is not None else "",
         )
 
+    def find_stepping(self) -> dict[str, str]:
+        """The level that each value with `[l-1]` reads is read along."""
+        found: dict[str, str] = {}
+        parts = [e for n in self.names.values if (e := self.done.get(n)) is not None]
+        parts += [v.value for v in self.context.extra.values() if v.value is not None]
+        for e in parts:
+            for r in x.reads(e):
+                for m in r.moves:
+                    if m.kind == "level":
+                        found.setdefault(r.name, m.axis)
+        return found
+
     def stepping(self, v: Declared) -> str:
         """The level a state steps along: that of its `[l-1]` reads; in a block the innermost one."""
         if v.kind != "state" or not v.level:
             return ""
-        for n in self.names.values:
-            e = self.done.get(n)
-            for r in x.reads(e) if e is not None else ():
-                if r.name == v.name:
-                    for m in r.moves:
-                        if m.kind == "level" and m.axis in v.level:
-                            return m.axis
-        for extra in self.context.extra.values():
-            for r in x.reads(extra.value) if extra.value is not None else ():
-                if r.name == v.name:
-                    for m in r.moves:
-                        if m.kind == "level":
-                            return m.axis
-        return "" if self.body.topology else v.level[-1]
+        return self.levels_stepped.get(v.name) or ("" if self.body.topology else v.level[-1])
 
     def bounds(self, v: Declared) -> spec.Bounds | None:
         """The claimed range."""
@@ -579,11 +664,12 @@ class BodyChecker:
                 return None
         return spec.Bounds(low, high, r.low_open, r.high_open)
 
-    def start(self, v: Declared, axes: Axes, kind: x.Type) -> tuple[Expr | None, bool]:
-        """`init …`."""
+    def start(self, v: Declared) -> tuple[Expr | None, bool]:
+        """`init …`, and whether it is learned."""
         init = v.line.init
         if init is None:
             return None, False
+        axes, kind = self.context.declared_axes(v) or (), self.declared_type(v)
         learned = isinstance(init, s.Learned)
         inner = init.start if isinstance(init, s.Learned) else init
         if inner is None:
@@ -625,7 +711,7 @@ class BodyChecker:
                 continue
             if v.kind == "state" and v.level and u.level != v.level:
                 continue
-            if self.static_value(u, set()):
+            if self.static_value(u):
                 continue
             self.sink.report(
                 "SEQ0306",
@@ -638,19 +724,28 @@ class BodyChecker:
                 else with_start(self.written.text(v.line.span).partition(" init ")[0], "0"),
             )
 
-    def static_value(self, u: Declared, seen: set[str]) -> bool:
+    def static_value(self, u: Declared) -> bool:
         """Whether a value is made of once inputs, params, consts and levels only."""
-        if u.kind in ("param", "const") or u.line.once:
-            return True
-        if u.kind in ("input", "state") or u.name in seen:
-            return False
-        e = self.type_value(u.name)
-        if e is None:
-            return True
-        inner = [self.names.values[r.name] for r in x.reads(e) if r.name in self.names.values]
-        return not any(isinstance(n, x.Number) and n.of in self.context.running for n in x.walk(e)) and all(
-            self.static_value(i, seen | {u.name}) for i in inner
-        )
+        seen = {u.name}
+        stack = [u]
+        while stack:
+            v = stack.pop()
+            if v.kind in ("param", "const") or v.kind == "input" and v.line.once or self.static.get(v.name):
+                continue
+            e = None if v.kind in ("input", "state") else self.type_value(v.name)
+            if v.kind in ("input", "state") or self.static.get(v.name) is False:
+                self.static[u.name] = False
+                return False
+            for n in x.walk(e) if e is not None else ():
+                if isinstance(n, x.Number) and n.of in self.context.running:
+                    self.static[u.name] = False
+                    return False
+                inner = self.names.values.get(n.name) if isinstance(n, x.Read) else None
+                if inner is not None and inner.name not in seen:
+                    seen.add(inner.name)
+                    stack.append(inner)
+        self.static.update(dict.fromkeys(seen, True))
+        return True
 
     def requirement(self, r: s.Require) -> spec.Requirement | None:
         """A claim; comparisons are proved by the rule `ranges`."""
@@ -673,10 +768,14 @@ class BodyChecker:
 
     def doc_of(self, span: Span) -> str:
         """The doc comment of the line a dim stands on."""
-        for line in self.body.lines:
-            if isinstance(line, s.Dims) and line.span.line <= span.line <= line.span.end_line and len(line.dims) == 1:
-                return line.doc
-        return ""
+        if self.docs is None:
+            self.docs = {
+                n: line.doc
+                for line in self.body.lines
+                if isinstance(line, s.Dims) and len(line.dims) == 1
+                for n in range(line.span.line, line.span.end_line + 1)
+            }
+        return self.docs.get(span.line, "")
 
 
 def _less(text: str, word: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from seqc.compiler.check import expressions
 from seqc.compiler.check.align import shape
-from seqc.compiler.check.context import Bound, Context
+from seqc.compiler.check.context import Bound, Context, Untypable
 from seqc.compiler.check.layers import ordered, size_of
 from seqc.compiler.check.words import FUNCTIONS
 from seqc.compiler.check.written import import_of
@@ -165,6 +165,31 @@ def label(e: s.Call) -> str:
     return e.function
 
 
+class Facts:
+    """What calls ask of a checked body again and again, worked out once."""
+
+    def __init__(self, body: spec.Body) -> None:
+        self.table = body.table
+        self.holes = {h.name for h in body.holes}
+        self.dims = {d.name: d for d in body.dims}
+        self.inputs = [v.name for v in body.values if v.kind == "input"]
+        axes = {a for v in body.values for a in v.axes or ()}
+        self.named = axes
+        self.indices = {i.name for i in body.indices} | {a for f in body.topology for a in f.axes}
+        self.indices |= {a for a in axes if not is_dim(a)}
+        states = (v.name for v in body.values if v.kind == "state" and v.name not in body.outs)
+        self.fields = [*body.outs, *states]
+        self.needed: dict[frozenset[str], set[str]] = {}
+
+
+def facts(c: Context, body: spec.Body) -> Facts:
+    """The facts of a body."""
+    found = c.shared.facts.get(body.key)
+    if not isinstance(found, Facts):
+        found = c.shared.facts[body.key] = Facts(body)
+    return found
+
+
 @dataclass(slots=True)
 class _Bindings:
     """What a call says by keyword, sorted by what the names are to the callee."""
@@ -183,14 +208,8 @@ class _Bindings:
 def sort_keywords(c: Context, e: s.Call, callee: spec.Body) -> _Bindings:
     """Looks every keyword up in the callee."""
     out = _Bindings()
-    holes = {h.name for h in callee.holes}
-    dims = {d.name for d in callee.dims}
-    table = callee.table
-    indices = (
-        {i.name for i in callee.indices}
-        | {a for f in callee.topology for a in f.axes}
-        | {a for v in callee.values if v.axes for a in v.axes if not is_dim(a)}
-    )
+    known = facts(c, callee)
+    holes, dims, table, indices = known.holes, known.dims, known.table, known.indices
     for k in e.keywords:
         if k.name in holes:
             out.holes[k.name] = resolve(c, k.value)
@@ -257,15 +276,14 @@ def body(
         raise c.fail("SEQ0429", "a `fn` has no layers and no calls inside", e.span, help="make it a block")
     callee = c.signature(key, e.span)
     if callee is None:
-        from seqc.compiler.check.context import Untypable
-
         raise Untypable()
     bound = sort_keywords(c, e, callee)
     functions = {h: r.function for h, r in bound.holes.items() if r.function and not r.key}
     if functions:
         key = c.specialise(key, functions)
         made = c.signature(key, e.span)
-        assert made is not None
+        if made is None:
+            raise Untypable()
         callee = made
     ref = callee_ref or Callee(key=key)
     if callee_ref is None or functions:
@@ -295,13 +313,21 @@ class _Match:
     """Matches arguments to inputs, axes to axes, and puts the `Invoke` together."""
 
     def __init__(
-        self, c: Context, e: s.Call, callee: spec.Body, ref: Callee, bound: _Bindings, want: Axes | None, words: tuple[str, ...] | None
+        self,
+        c: Context,
+        e: s.Call,
+        callee: spec.Body,
+        ref: Callee,
+        bound: _Bindings,
+        want: Axes | None,
+        words: tuple[str, ...] | None,
     ) -> None:
         self.c, self.e, self.callee, self.ref, self.bound, self.want = c, e, callee, ref, bound, want
         self.words, self.dropped = words, list[Argument]()
         self.pairs: dict[str, str] = {}
         self.mapped: list[str] = []
         self.sizes: dict[str, Expr] = {}
+        self.facts = facts(c, callee)
 
     def run(self) -> Expr:
         """The whole."""
@@ -321,7 +347,7 @@ class _Match:
             self.ref,
             label(self.e),
             (*arguments, *self.dropped),
-            tuple((d, v) for d, v in self.sizes.items() if any(d == i.name for i in self.callee.dims)),
+            tuple((d, v) for d, v in self.sizes.items() if d in self.facts.dims),
             tuple(self.bound.params),
             tuple(self.bound.starts),
             tuple(self.bound.consts),
@@ -341,7 +367,7 @@ class _Match:
     def inputs(self) -> dict[str, Expr]:
         """Argument values by input name; positional ones in declared order."""
         c, e = self.c, self.e
-        names = [v.name for v in self.callee.values if v.kind == "input"]
+        names = self.facts.inputs
         if self.words is not None:
             return self.listed(names, self.words)
         if len(e.arguments) > len(names):
@@ -361,10 +387,12 @@ class _Match:
         return out
 
     def listed(self, names: Sequence[str], words: Sequence[str]) -> dict[str, Expr]:
-        """Arguments of a hole that lists them: by the listed word, the first one by its place; what the callee lacks is set aside."""
+        """Arguments of a hole that lists them: by the listed word, the first by its place; what the callee lacks is set aside."""
         if len(self.e.arguments) > len(words):
             raise self.c.fail(
-                "SEQ0227", f"the hole `{self.e.function}` lists {len(words)} arguments, {len(self.e.arguments)} given", self.e.span
+                "SEQ0227",
+                f"the hole `{self.e.function}` lists {len(words)} arguments, {len(self.e.arguments)} given",
+                self.e.span,
             )
         out: dict[str, Expr] = {}
         for i, (word, a) in enumerate(zip(words, self.e.arguments, strict=False)):
@@ -464,7 +492,7 @@ class _Match:
             return self.pairs[axis]
         if axis in have or axis in c.names.indices:
             return axis
-        named = {a for v in self.callee.values if v.axes for a in v.axes}
+        named = self.facts.named
         left = [a for a in have if not is_dim(a) and a not in named]
         if len(left) == 1 and self.callee.topology[0].kind != "range":
             return left[0]
@@ -486,7 +514,7 @@ class _Match:
         """Matches the axes of each argument to those of its input."""
         out = []
         for name, value in given.items():
-            v = self.callee.table[name]
+            v = self.facts.table[name]
             if isinstance(value, x.NotGiven):
                 out.append(Argument(name, value))
                 continue
@@ -534,9 +562,13 @@ class _Match:
 
     def missing(self, given: Mapping[str, Expr]) -> None:
         """Every input that the outs need has a value."""
-        needed = inputs_needed(self.callee, {n for n, v in given.items() if not isinstance(v, x.NotGiven)})
-        for v in self.callee.values:
-            if v.kind == "input" and v.value is None and v.name not in given and v.name in needed:
+        here = frozenset(n for n, v in given.items() if not isinstance(v, x.NotGiven))
+        if here not in self.facts.needed:
+            self.facts.needed[here] = inputs_needed(self.callee, set(here))
+        needed = self.facts.needed[here]
+        for name in self.facts.inputs:
+            v = self.facts.table[name]
+            if v.value is None and v.name not in given and v.name in needed:
                 raise self.c.fail(
                     "SEQ0231",
                     f"{self.callee.name} needs its input `{v.name}`",
@@ -553,12 +585,9 @@ class _Match:
             lead += [b for _, b, _ in along if b not in lead]
         if self.bound.own and self.bound.own not in lead and self.bound.own not in {b for _, b, _ in along}:
             lead.insert(0, self.bound.own)
-        names = [
-            *self.callee.outs,
-            *(v.name for v in self.callee.values if v.kind == "state" and v.name not in self.callee.outs),
-        ]
+        names = self.facts.fields
         for n in names:
-            v = self.callee.table[n]
+            v = self.facts.table[n]
             own = [self.axis_here(a, n in self.callee.outs) for a in v.axes or ()]
             axes = self.place(v, own, [a for a in lead if a not in own])
             out.append((n, tuple(dict.fromkeys(axes)), v.type))
@@ -571,7 +600,7 @@ class _Match:
             if axis in self.pairs:
                 here = self.pairs[axis]
                 return here if axis == first or not result or self.want is None or here in self.want else None
-            d = next((d for d in self.callee.dims if d.name == axis), None)
+            d = self.facts.dims.get(axis)
             if d is not None and axis not in self.sizes and isinstance(d.value, x.DimSize):
                 axis = d.value.dim
                 continue
@@ -610,7 +639,7 @@ class _Match:
 
     def open_dim(self, name: str) -> bool:
         """Whether a dim of the callee has no value or only a default."""
-        return any(d.name == name for d in self.callee.dims)
+        return name in self.facts.dims
 
 
 def inputs_needed(callee: spec.Body, given: set[str]) -> set[str]:

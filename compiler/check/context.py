@@ -19,6 +19,9 @@ from seqc.compiler.ir import spec
 from seqc.compiler.ir import syntax as s
 from seqc.compiler.ir.expr import Axes, Expr
 
+FREE = (x.Number, x.Literal_, x.DimSize, x.Length, x.Apply, x.Draw)
+"""What expressions are made of that combine with any axes."""
+
 
 class Untypable(Exception):
     """An expression has no type because of something already reported; the equation is given up."""
@@ -44,6 +47,30 @@ class Definitions:
     def names(self) -> list[str]:
         """Everything that can be called."""
         return [*self.bodies, *self.fns, *self.operators, *self.externs]
+
+
+class TooLarge(Exception):
+    """A limit that ends the checking of a body, or of everything; it has been reported."""
+
+
+ERROR_LIMIT = 40
+"""So many errors end the stage."""
+DEPTH_LIMIT = 120
+"""How deep expressions may be nested while they are typed, functions put in."""
+RESULT_LIMIT = 150
+"""How deep a typed expression may be nested: the arguments of functions are trees of their own."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the checking of all bodies shares: how deep we are, and what is worked out once."""
+
+    depth: int = 0
+    compared: int = 0
+    """Names compared for "did you mean": after enough of them nothing is suggested any more."""
+    shape_keeping: dict[str, bool] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
+    params: dict[str, dict[str, tuple[Axes, x.Type]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -75,6 +102,14 @@ class Context:
     type_value: Callable[[str], Expr | None] = lambda name: None
     layers_seen: dict[tuple[str, str], Span] = field(default_factory=dict)
     spent: int = 0
+    shared: Shared = field(default_factory=Shared)
+    measured: dict[int, tuple[Expr, int, bool]] = field(default_factory=dict)
+    """Of typed expressions: the depth, and whether they are made of numbers only."""
+    labels: dict[str, dict[str, Span]] = field(default_factory=dict)
+    """Of each equation: the first layer of each label."""
+    statics: set[str] | None = None
+    known_ranges: Ranges | None = None
+    held: int = 0
     told: set[tuple[str, str]] = field(default_factory=set)
     """Codes with names that were reported once and need no repetition."""
     layer_type: x.Type = "real"
@@ -91,9 +126,30 @@ class Context:
     def fail(
         self, code: str, message: str, span: Span, *, label: str = "", notes: tuple[Note, ...] = (), help: str = ""
     ) -> Untypable:
-        """Reports and gives the exception to raise."""
+        """Reports and gives the exception to raise. Raises `TooLarge` where there are too many errors."""
         self.sink.report(code, message, span, label=label, notes=notes, help=help)
+        if len(self.sink.found) > ERROR_LIMIT:
+            raise TooLarge()
         return Untypable()
+
+    def measure(self, e: Expr) -> tuple[int, bool]:
+        """How deep an expression is, and whether it is made of indices, `pos`, dims and literals only."""
+        known = self.measured.get(id(e))
+        if known is not None:
+            return known[1:]
+        stack = [e]
+        while stack:
+            n = stack[-1]
+            below = list(x.children(n))
+            missing = [k for k in below if id(k) not in self.measured]
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            parts = [self.measured[id(k)] for k in below]
+            free = isinstance(n, FREE) and all(p[2] for p in parts)
+            self.measured[id(n)] = (n, 1 + max((p[1] for p in parts), default=0), free)
+        return self.measured[id(e)][1:]
 
     def added(self, call: Span, keyword: str) -> str:
         """The line with one keyword more in a call."""
@@ -182,6 +238,12 @@ class Context:
 
     def static_indices(self) -> set[str]:
         """Indices whose ranges are made of dims: known when the module is built."""
+        if self.statics is None:
+            self.statics = self.find_static_indices()
+        return self.statics
+
+    def find_static_indices(self) -> set[str]:
+        """The same, worked out."""
         out = set()
         for n, (line, _) in self.names.indices.items():
             if line.between is not None and all(
@@ -244,8 +306,13 @@ class Context:
 
     def params_of(self, e: x.Invoke) -> dict[str, tuple[Axes, x.Type]]:
         """The parameters inside a called body, by path: for tying."""
-        callee = self.signature(e.callee.key, e.span) if e.callee.key else None
-        return {v.name: (v.axes or (), v.type) for v in callee.values if v.kind == "param"} if callee is not None else {}
+        key = e.callee.key
+        found = self.shared.params.get(key)
+        if found is None:
+            callee = self.signature(key, e.span) if key else None
+            values = callee.values if callee is not None else ()
+            found = self.shared.params[key] = {v.name: (v.axes or (), v.type) for v in values if v.kind == "param"}
+        return found
 
     def scan_axes(self, e: x.Scan, name: str) -> Axes:
         """The axes of one field of a scan."""
@@ -253,8 +320,8 @@ class Context:
 
     def hide(self, e: Expr, span: Span) -> str:
         """Makes an expression a hidden value of the body, for a read of it elsewhere."""
-        n = 1 + sum(1 for k in self.extra if k.startswith(f"{self.equation}.held"))
-        name = f"{self.equation}.held{n if n > 1 else ''}"
+        self.held += 1
+        name = f"{self.equation}.held{self.held if self.held > 1 else ''}"
         self.extra[name] = spec.Value(name, "hidden", e.axes, e.type, value=e, level=self.level, owner=self.equation, span=span)
         return name
 
@@ -267,9 +334,14 @@ class Context:
 
     def first_layer(self, label: str) -> Span | None:
         """The first call in the text of this equation whose parameters would have this label."""
-        v = self.names.values.get(self.equation)
-        found = [call.span for call in _calls(v.value if v is not None else None) if _label(call) == label]
-        return min(found) if found else None
+        if self.equation not in self.labels:
+            v = self.names.values.get(self.equation)
+            found: dict[str, Span] = {}
+            for call in _calls(v.value if v is not None else None):
+                name = _label(call)
+                found[name] = min(found.get(name, call.span), call.span)
+            self.labels[self.equation] = found
+        return self.labels[self.equation].get(label)
 
     # ---- indices ------------------------------------------------------------------------------------------------------
 
@@ -282,6 +354,12 @@ class Context:
 
     def ranges(self) -> Ranges:
         """What is known of the numbers of indices and levels."""
+        if self.known_ranges is None:
+            self.known_ranges = self.find_ranges()
+        return self.known_ranges
+
+    def find_ranges(self) -> Ranges:
+        """The same, worked out."""
         out: dict[str, tuple[float, float]] = {}
         for ident, block in self.names.levels.items():
             out[ident] = _ends(block.line.between)

@@ -10,30 +10,50 @@ Refuses: SEQ0220 (unknown name), SEQ0222 (a body's name as a value), SEQ0290 (to
 from __future__ import annotations
 
 import math
+from itertools import islice
+from typing import NoReturn
 
 from seqc.compiler.check import align, calls, functions, reads
-from seqc.compiler.check.context import Context, Untypable, literal
+from seqc.compiler.check.context import DEPTH_LIMIT, RESULT_LIMIT, Context, TooLarge, Untypable, literal
+from seqc.compiler.check.sizes import NoSize, rational
 from seqc.compiler.diagnostics.suggest import nearest
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import syntax as s
 from seqc.compiler.ir.expr import Axes, Expr
 
 NODE_LIMIT = 10_000
+COMPARED_LIMIT = 4000
 BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow"}
 COMPARE = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 SAID = {"+": "a sum", "-": "a difference", "*": "a product", "/": "a quotient", "^": "a power"}
 
 
 def typed(c: Context, e: s.Expr, want: Axes | None = None) -> Expr:
-    """The typed form of `e`. Raises `Untypable` where something was reported."""
+    """The typed form of `e`. Raises `Untypable` where something was reported, and `TooLarge` at a limit."""
     c.spent += 1
     if c.spent > NODE_LIMIT:
-        raise c.fail(
-            "SEQ0290",
-            f"{c.body.name} has more than {NODE_LIMIT} terms once its functions are put in",
-            e.span,
-            help="split it into several bodies, or use rounds in place of nested functions",
-        )
+        too_large(c, f"{c.body.name} has more than {NODE_LIMIT} terms once its functions are put in", e)
+    if c.shared.depth >= DEPTH_LIMIT:
+        too_large(c, f"this is nested more than {DEPTH_LIMIT} deep once functions are put in", e)
+    c.shared.depth += 1
+    try:
+        made = _typed(c, e, want)
+    finally:
+        c.shared.depth -= 1
+    if c.measure(made)[0] > RESULT_LIMIT:
+        too_large(c, f"this is nested more than {RESULT_LIMIT} deep once functions are put in", e)
+    return made
+
+
+def too_large(c: Context, message: str, e: s.Expr) -> NoReturn:
+    """SEQ0290: ends the checking of the body."""
+    c.sink.report(
+        "SEQ0290", message, e.span, help="split it into several equations or bodies, or use rounds in place of nested functions"
+    )
+    raise TooLarge()
+
+
+def _typed(c: Context, e: s.Expr, want: Axes | None) -> Expr:
     match e:
         case s.Number(value=v):
             return literal(v, e.span)
@@ -119,11 +139,26 @@ def binary(c: Context, op: str, left: Expr, right: Expr, e: s.Binary) -> Expr:
     if op == "/" and kind == "int":
         kind = "real"
     if op == "^" and kind == "int":
-        if isinstance(right, x.Literal_) and abs(right.value) > 64:  # type: ignore[arg-type]
-            raise c.fail("SEQ0291", "an integer power may have an exponent of at most 64", right.span, help="write 2.0^… for a real power")
+        if _exponent(right) > 64:
+            raise c.fail(
+                "SEQ0291",
+                "an integer power may have an exponent of at most 64",
+                right.span,
+                help="write 2.0^… for a real power",
+            )
         if c.ranges().of(right)[0] < 0:  # a power is whole only where its exponent is proved not to be negative
             kind = "real"
     return x.Apply(BINARY[op], (left, right), axes=axes, type=kind, span=e.span)
+
+
+def _exponent(e: Expr) -> float:
+    """The size of an exponent, where it is made of numbers only; else 0."""
+    try:
+        return abs(rational(e, {}))
+    except KeyError:
+        return 0
+    except NoSize:
+        return math.inf
 
 
 def name(c: Context, e: s.Name) -> Expr:
@@ -155,7 +190,11 @@ def name(c: Context, e: s.Name) -> Expr:
 
 def unknown(c: Context, e: s.Name) -> Exception:
     """SEQ0220 with the nearest name; `h_prev` and the like are told how the past is written."""
-    near = nearest(e.id, [*c.names.everything(), *c.env])
+    near = None
+    if c.shared.compared < COMPARED_LIMIT:
+        known = [*islice(c.names.everything(), COMPARED_LIMIT), *c.env]
+        c.shared.compared += len(known)
+        near = nearest(e.id, known)
     if near is None:
         if ("SEQ0220", e.id) in c.told:
             return Untypable()

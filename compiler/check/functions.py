@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from seqc.compiler.check import align, expressions, layers
 from seqc.compiler.check.align import shape
-from seqc.compiler.check.context import Bound, Context
+from seqc.compiler.check.context import Bound, Context, Definitions
 from seqc.compiler.check.words import DRAWS, ELEMENTWISE, FUNCTIONS, KEEPING, LAYERS, NORMS, PASSES_SHAPE, REDUCING, STARTS_ONLY
 from seqc.compiler.check.written import import_of
 from seqc.compiler.diagnostics.diagnostic import Note
@@ -559,26 +559,55 @@ def scan(c: Context, e: s.Call) -> Expr:
     return x.Scan(op.key, tuple((n, given[n]) for n, _, _ in op.fields), span=e.span)
 
 
-def keeps_shape(c: Context, name: str, depth: int = 0) -> bool:
+def keeps_shape(c: Context, name: str) -> bool:
     """Whether a function or fn is made only of elementwise operations and shape-keeping functions."""
-    if name in PASSES_SHAPE or name in ("max", "min"):
-        return True
-    if name not in c.definitions.fns or depth > 64:
-        return False
-    stack: list[object] = [c.definitions.fns[name][1].value]
+    return _keeps_shape(c, name, c.definitions)
+
+
+def _keeps_shape(c: Context, name: str, scope: Definitions) -> bool:
+    """The same, of a name in a scope: the fns that it calls first, each once."""
+    if name not in scope.fns:
+        return name in PASSES_SHAPE or name in ("max", "min")
+    known = c.shared.shape_keeping
+    stack = [scope.fns[name]]
+    path: set[str] = set()
+    while stack:
+        key, line = stack[-1]
+        if key in known:
+            stack.pop()
+            continue
+        inner = c.fn_scope(key)
+        calls = _called(line.value)
+        if key in path or calls is None:
+            known[key] = calls is not None and all(
+                known.get(inner.fns[f][0], False) if f in inner.fns else f in PASSES_SHAPE or f in ("max", "min") for f in calls
+            )
+            stack.pop()
+            continue
+        path.add(key)
+        stack += [
+            inner.fns[f] for f in calls if f in inner.fns and inner.fns[f][0] not in known and inner.fns[f][0] not in path
+        ]
+    return known[scope.fns[name][0]]
+
+
+def _called(e: s.Expr) -> set[str] | None:
+    """The functions that an expression calls; None where it reads elsewhere."""
+    out: set[str] = set()
+    stack: list[s.Expr] = [e]
     while stack:
         n = stack.pop()
-        if isinstance(n, s.Call):
-            if not keeps_shape(c, n.function, depth + 1):
-                return False
-            stack.extend(n.arguments)
-        elif isinstance(n, s.Binary | s.Compare | s.Logical):
-            stack += [n.left, n.right]
-        elif isinstance(n, s.Not | s.Negative):
-            stack.append(n.operand)
-        elif isinstance(n, s.Read):
-            return False
-    return True
+        match n:
+            case s.Call():
+                out.add(n.function)
+                stack.extend(n.arguments)
+            case s.Binary() | s.Compare() | s.Logical():
+                stack += [n.left, n.right]
+            case s.Not() | s.Negative():
+                stack.append(n.operand)
+            case s.Read() | s.Field():
+                return None
+    return out
 
 
 def fn(c: Context, e: s.Call, want: Axes | None) -> Expr:

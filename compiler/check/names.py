@@ -78,10 +78,11 @@ class Names:
     outs: list[str] = field(default_factory=list)
     requires: list[s.Require] = field(default_factory=list)
     settings: list[s.Setting] = field(default_factory=list)
+    heads: set[str] = field(default_factory=set)
 
     def level_names(self) -> set[str]:
         """The names that head a stack or rounds."""
-        return {b.line.name.text for b in self.levels.values()}
+        return self.heads
 
     def everything(self) -> list[str]:
         """All names, for "did you mean"."""
@@ -107,6 +108,7 @@ class _Collector:
     def __init__(self, body: s.Body, sink: Sink, written: Written) -> None:
         self.body, self.sink, self.names, self.written = body, sink, Names(), written
         self.wanted = 0
+        self.given: set[str] = set()
         self.places: dict[str, Span] = {}
         self.later: list[tuple[s.Declaration, tuple[str, ...]]] = []
 
@@ -204,7 +206,8 @@ class _Collector:
 
     def level(self, line: s.Level, level: tuple[str, ...]) -> None:
         name = line.name.text
-        heads = [b for b in self.names.levels.values() if b.line.name.text == name]
+        heads = [b for b in self.names.levels.values() if b.line.name.text == name] if name in self.names.heads else []
+        self.names.heads.add(name)
         if not heads and name not in self.names.indices:
             self.claim(line.name)
         if any(b.id in level for b in heads):
@@ -232,7 +235,8 @@ class _Collector:
             return
         if line.kind == "out":
             self.wanted += 1
-            if name not in self.names.outs:
+            if name not in self.given:
+                self.given.add(name)
                 self.names.outs.append(name)
         if bare and line.kind == "out" and line.value is None:
             self.later.append((line, level))
@@ -282,7 +286,7 @@ class _Collector:
         name, known = line.name.text, self.names.values.get(line.name.text)
         if line.kind == "out" and line.value is None:
             if known is None:
-                near = nearest(name, list(self.names.values))
+                near = nearest(name, list(self.names.values)[:2000])
                 self.sink.report(
                     "SEQ0208",
                     f"there is no value `{name}` to give back",

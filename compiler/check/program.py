@@ -3,16 +3,17 @@
 In:   a `frontend.imports.Project`.
 Out:  `spec.Program`. Raises `Rejected` where anything is an error.
 Refuses: SEQ0214 (a definition named like a function of the language), SEQ0234 (bodies that call each other in a circle),
-         SEQ0239 (an operator's equations), and what bodies and rules refuse.
+         SEQ0239 (an operator's equations), SEQ0294 (too many bodies), and what bodies and rules refuse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 
 from seqc.compiler.check import expressions
 from seqc.compiler.check.body import BodyChecker
-from seqc.compiler.check.context import Bound, Context, Definitions, Untypable
+from seqc.compiler.check.context import ERROR_LIMIT, Bound, Context, Definitions, Shared, TooLarge, Untypable
 from seqc.compiler.check.names import Names
 from seqc.compiler.check.rules import RULES
 from seqc.compiler.check.words import FUNCTIONS, TYPES
@@ -27,6 +28,8 @@ from seqc.compiler.ir import syntax as s
 from seqc.compiler.ir.expr import Axes, Expr
 
 BODY_LIMIT = 512
+NESTING_LIMIT = 16
+"""How deep bodies may be checked within each other: copies for the functions that calls put into their holes."""
 
 
 def check(project: Project, sink: Sink) -> spec.Program:
@@ -44,30 +47,38 @@ class _Checker:
         self.specials: dict[str, tuple[str, Mapping[str, str], Definitions]] = {}
         self.operators: dict[str, spec.Operator | None] = {}
         self.externs: dict[str, spec.Extern | None] = {}
+        self.lines = {f"{key}:{d.name.text}": d for key, file in project.files.items() for d in reversed(file.definitions)}
+        self.shared = Shared()
         self.scopes = {key: self.definitions(key) for key in project.files}
 
     def run(self) -> spec.Program:
         main = self.project.main_key
-        self.sink.stop()
+        self.stop()
         exports = []
-        for d in self.project.main.definitions:
-            key = f"{main}:{d.name.text}"
-            if isinstance(d, s.Body):
-                exports.append(key)
-                self.body(key, d.name.span)
-            elif isinstance(d, s.Operator):
-                self.operator(key)
-            elif isinstance(d, s.Extern):
-                self.extern(key)
-            elif isinstance(d, s.Fn):
-                self.fn(d)
-        self.sink.stop()
-        bodies = {k: b for k in self.order if (b := self.bodies[k]) is not None}
-        for b in bodies.values():
-            for rule in RULES:
-                rule(b, self.sink, self.written)
-        self.allow()
-        self.sink.stop()
+        try:
+            self.callees_first([f"{main}:{d.name.text}" for d in self.project.main.definitions if isinstance(d, s.Body)])
+            for d in self.project.main.definitions:
+                key = f"{main}:{d.name.text}"
+                if isinstance(d, s.Body):
+                    exports.append(key)
+                    self.body(key, d.name.span)
+                elif isinstance(d, s.Operator):
+                    self.operator(key)
+                elif isinstance(d, s.Extern):
+                    self.extern(key)
+                elif isinstance(d, s.Fn):
+                    self.fn(d)
+            self.stop()
+            bodies = {k: b for k in self.order if (b := self.bodies[k]) is not None}
+            for b in bodies.values():
+                for rule in RULES:
+                    rule(b, self.sink, self.written)
+        except TooLarge:
+            bodies = {}
+            if len(self.sink.found) > ERROR_LIMIT:
+                last = max((d.span for d in self.sink.found), default=self.project.main.span)
+                self.sink.report("SEQ0150", f"there are more than {ERROR_LIMIT} errors; the rest is left out", last)
+        self.stop()
         path = self.project.main.path
         return spec.Program(
             path,
@@ -79,8 +90,11 @@ class _Checker:
             self.project.sources[path].text if path in self.project.sources else "",
         )
 
-    def allow(self) -> None:
-        """Drops the warnings that a comment on their line allows: `# seqc: allow SEQ-W01 reason`."""
+    def stop(self) -> None:
+        """Ends the stage where something is wrong; drops the warnings that a comment on their line allows.
+
+        `# seqc: allow SEQ-W01 reason`; errors cannot be allowed.
+        """
         allowed = {
             (f.path, m.span.line, code)
             for f in self.project.files.values()
@@ -90,7 +104,77 @@ class _Checker:
             for code in rest.split()[:1]
             if mark
         }
-        self.sink.found[:] = [d for d in self.sink.found if (d.span.file, d.span.line, d.code) not in allowed]
+        self.sink.found[:] = [
+            d for d in self.sink.found if d.severity == "error" or (d.span.file, d.span.line, d.code) not in allowed
+        ]
+        self.sink.stop()
+
+    def callees_first(self, keys: Sequence[str]) -> None:
+        """Checks what bodies call before them, so that checking one never nests; a circle of calls is an error."""
+        done: set[str] = set()
+        path: list[str] = []
+        stack = list(reversed(keys))
+        while stack:
+            key = stack[-1]
+            if key in done:
+                stack.pop()
+            elif path and path[-1] == key:
+                stack.pop()
+                path.pop()
+                done.add(key)
+                self.body(key, self.project.main.span)
+            else:
+                path.append(key)
+                here = set(path)
+                for callee, span in reversed(self.callees(key)):
+                    if callee in here:
+                        loop = path[path.index(callee) :]
+                        if not any(k in done for k in loop):
+                            self.circle([*loop, callee], span)
+                        done.update(loop)
+                        self.bodies.update(dict.fromkeys(loop))
+                    elif callee not in done:
+                        stack.append(callee)
+                if key in done:
+                    path.pop()
+
+    def circle(self, loop: Sequence[str], span: Span) -> None:
+        """SEQ0234."""
+        names = [k.partition(":")[2] for k in loop]
+        shown = " -> ".join(names if len(names) < 9 else [*names[:4], "…", *names[-3:]])
+        self.sink.report(
+            "SEQ0234",
+            f"{names[0]} calls itself" if len(names) == 2 else f"these bodies call each other in a circle: {shown}",
+            span,
+            label="a recurrence is a state, repetition is `rounds`",
+        )
+
+    def callees(self, key: str) -> list[tuple[str, Span]]:
+        """The bodies that the text of a body names in calls, in holes and as defaults of holes; with the place."""
+        line = self.line_of(key)
+        if not isinstance(line, s.Body):
+            return []
+        known = self.scopes[key.partition(":")[0]].bodies
+        own = {h.name.text for h in line.holes}
+        found: dict[str, Span] = {}
+
+        def add(name: str, span: Span) -> None:
+            if name in known and name not in own:
+                found.setdefault(known[name], span)
+
+        stack: list[object] = [*line.lines]
+        for h in line.holes:
+            if h.default is not None:
+                add(h.default.text, h.default.span)
+        while stack:
+            n = stack.pop()
+            if isinstance(n, s.Call):
+                add(n.function, n.function_span)
+            elif isinstance(n, s.Keyword) and isinstance(n.value, s.Name):
+                add(n.value.id, n.value.span)
+            if isinstance(n, s.Node):
+                stack.extend(v for f in fields(n) for v in _nodes(getattr(n, f.name)))
+        return sorted(found.items(), key=lambda entry: entry[1])
 
     def definitions(self, key: str) -> Definitions:
         """What names mean in one file."""
@@ -110,9 +194,9 @@ class _Checker:
                 out.externs[name] = ident
 
         for name, (home, target) in self.project.imports.get(key, {}).items():
-            for d in self.project.files[home].definitions if home in self.project.files else ():
-                if d.name.text == target:
-                    add(name, home, d)
+            if (d := self.lines.get(f"{home}:{target}")) is not None:
+                add(name, home, d)
+        imported = set(out.names())
         for d in file.definitions:
             name = d.name.text
             if name in FUNCTIONS:
@@ -130,7 +214,7 @@ class _Checker:
                     notes=(Note("first here", seen[name]),),
                     help=self.written.paste(d.name.span, f"{name}2"),
                 )
-            elif name in out.names():
+            elif name in imported:
                 self.sink.report(
                     "SEQ0201",
                     f"`{name}` is imported and defined here as well",
@@ -148,56 +232,59 @@ class _Checker:
         if key in self.bodies:
             return self.bodies[key]
         if key in self.open:
-            loop = " -> ".join(k.split(":")[-1] for k in [*self.open[self.open.index(key) :], key])
-            self.sink.report(
-                "SEQ0234",
-                f"these bodies call each other in a circle: {loop}",
-                span,
-                help="a recurrence is a state; repetition is rounds",
-            )
+            self.circle([*self.open[self.open.index(key) :], key], span)
             return None
         home, holes, injected = self.specials.get(key, (key, {}, None))
-        file, _, name = home.partition(":")
-        line = (
-            next((d for d in self.project.files[file].definitions if isinstance(d, s.Body) and d.name.text == name), None)
-            if file in self.project.files
-            else None
-        )
-        if line is None or len(self.bodies) > BODY_LIMIT:
+        line = self.line_of(home)
+        if not isinstance(line, s.Body):
+            return None
+        if len(self.bodies) >= BODY_LIMIT:
+            self.sink.report("SEQ0294", f"more than {BODY_LIMIT} bodies have to be checked", line.name.span)
+            raise TooLarge()
+        if len(self.open) >= NESTING_LIMIT:
+            self.sink.report("SEQ0290", f"functions are put into holes of holes more than {NESTING_LIMIT} deep", span)
             return None
         self.open.append(key)
-        definitions = self.scopes[file]
+        definitions = self.scopes[home.partition(":")[0]]
         if injected is not None:
             definitions = Definitions(
-                dict(definitions.bodies),
-                {**definitions.fns, **{f: injected.fns[f] for f in holes.values() if f in injected.fns}},
-                dict(definitions.operators),
-                dict(definitions.externs),
+                definitions.bodies, {**definitions.fns, **injected.fns}, definitions.operators, definitions.externs
             )
-        made = BodyChecker(
-            key,
-            line,
-            definitions,
-            self.sink,
-            self.written,
-            self.body,
-            self.operator,
-            self.extern,
-            self.fn_scope,
-            self.make_special,
-            lambda k: self.specials[k][1] if k in self.specials else {},
-        ).run()
-        self.open.pop()
+        made = None
+        try:
+            made = BodyChecker(
+                key,
+                line,
+                definitions,
+                self.sink,
+                self.written,
+                self.body,
+                self.operator,
+                self.extern,
+                self.fn_scope,
+                self.make_special,
+                lambda k: self.specials[k][1] if k in self.specials else {},
+                self.shared,
+            ).run()
+        except TooLarge:
+            if len(self.sink.found) > ERROR_LIMIT:
+                raise
+        finally:
+            self.open.pop()
         self.bodies[key] = made
         self.order.append(key)
         return made
 
     def make_special(self, key: str, holes: Mapping[str, str], definitions: Definitions) -> str:
-        """The key of the copy of a body with these function holes bound."""
+        """The key of the copy of a body with these function holes bound; a `fn` goes by its key there, which is its alone."""
         home, old, injected = self.specials.get(key, (key, {}, None))
-        both = {**old, **holes}
+        fns = dict(injected.fns) if injected is not None else {}
+        both = dict(old)
+        for h, f in holes.items():
+            if f in definitions.fns:
+                f, _ = fns.setdefault(definitions.fns[f][0], definitions.fns[f])
+            both[h] = f
         made = f"{home}{{{', '.join(f'{h}={f}' for h, f in sorted(both.items()))}}}"
-        fns = {**(injected.fns if injected is not None else {}), **definitions.fns}
         self.specials.setdefault(made, (home, both, Definitions(fns=fns)))
         return made
 
@@ -208,8 +295,8 @@ class _Checker:
     # ---- the rest -----------------------------------------------------------------------------------------------------
 
     def line_of(self, key: str) -> s.Definition | None:
-        file, _, name = key.partition(":")
-        return next((d for d in self.project.files[file].definitions if d.name.text == name), None)
+        """The definition with this key."""
+        return self.lines.get(key)
 
     def operator(self, key: str) -> spec.Operator | None:
         """A checked operator."""
@@ -326,3 +413,11 @@ class _Checker:
                     "SEQ0201", f"`{line.name}` has two parameters `{p}`", p.span, notes=(Note("the first one", seen[p.text]),)
                 )
             seen[p.text] = p.span
+
+
+def _nodes(v: object) -> Iterator[s.Node]:
+    """The syntax nodes in a field."""
+    if isinstance(v, s.Node):
+        yield v
+    elif isinstance(v, tuple):
+        yield from (i for i in v if isinstance(i, s.Node))

@@ -14,6 +14,8 @@ from seqc.compiler.ir import expr as x
 from seqc.compiler.ir.expr import Expr
 
 INF = float("inf")
+TERMS = 1000
+"""So many terms of an index are looked at; of longer ones nothing is known (subtrees may be shared many times)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ def form(e: Expr, names: set[str], sign: int = 1) -> Form:
     numbers: dict[str, int] = {}
     rest: list[tuple[int, Expr]] = []
     stack = [(sign, e)]
-    while stack:
+    for _ in range(TERMS):
+        if not stack:
+            break
         k, n = stack.pop()
         match n:
             case x.Number(of=of) if of in names:
@@ -47,6 +51,8 @@ def form(e: Expr, names: set[str], sign: int = 1) -> Form:
                 stack.append((-k, a))
             case _:
                 rest.append((k, n))
+    if stack:
+        return Form((), ((sign, e),))
     return Form(tuple((n, k) for n, k in sorted(numbers.items()) if k), tuple(rest))
 
 
@@ -58,6 +64,18 @@ class Ranges:
 
     def of(self, e: Expr) -> tuple[float, float]:
         """The least and greatest value of an integer expression, as far as is known."""
+        return self._of(e, {})
+
+    def _of(self, e: Expr, seen: dict[int, tuple[float, float]]) -> tuple[float, float]:
+        """The same; `seen` has what is known of shared subtrees."""
+        if id(e) not in seen:
+            seen[id(e)] = self._bounds(e, seen)
+        return seen[id(e)]
+
+    def _bounds(self, e: Expr, seen: dict[int, tuple[float, float]]) -> tuple[float, float]:
+        def of(part: Expr) -> tuple[float, float]:
+            return self._of(part, seen)
+
         match e:
             case x.Literal_(value=bool()):
                 return 0, 1
@@ -67,47 +85,47 @@ class Ranges:
                 return self.numbers.get(d, (1, INF))
             case x.Length():
                 return 0, INF
-            case x.Number(of=of):
-                return self.numbers.get(of, (0, INF))
+            case x.Number(of=axis):
+                return self.numbers.get(axis, (0, INF))
             case x.Apply(fn="add", args=args):
-                parts = [self.of(a) for a in args]
+                parts = [of(a) for a in args]
                 return sum(p[0] for p in parts), sum(p[1] for p in parts)
             case x.Apply(fn="sub", args=(a, b)):
-                (al, ah), (bl, bh) = self.of(a), self.of(b)
+                (al, ah), (bl, bh) = of(a), of(b)
                 return al - bh, ah - bl
             case x.Apply(fn="neg", args=(a,)):
-                low, high = self.of(a)
+                low, high = of(a)
                 return -high, -low
             case x.Apply(fn="mul", args=args):
                 low, high = 1.0, 1.0
                 for a in args:
-                    l2, h2 = self.of(a)
+                    l2, h2 = of(a)
                     corners = [0.0 if 0 in (p, q) else p * q for p in (low, high) for q in (l2, h2)]
                     low, high = min(corners), max(corners)
                 return low, high
             case x.Apply(fn="floor" | "ceil" | "div", args=args) if e.fn != "div" or isinstance(
                 args[-1], x.Literal_ | x.DimSize
             ):
-                low, high = self.of(args[0])
+                low, high = of(args[0])
                 if e.fn == "div":
-                    dl, dh = self.of(args[1])
+                    dl, dh = of(args[1])
                     return (
                         (low / dh if low >= 0 else low / dl, high / dl if high >= 0 else high / dh) if dl > 0 else (-INF, INF)
                     )
                 return (float("-inf") if low == -INF else low - (e.fn == "floor" and low != int(low)), high)
             case x.Apply(fn="mod", args=(_, n)):
-                return 0, self.of(n)[1] - 1
+                return 0, of(n)[1] - 1
             case x.Apply(fn="abs", args=(a,)):
-                low, high = self.of(a)
+                low, high = of(a)
                 return (0 if low <= 0 <= high else min(abs(low), abs(high))), max(abs(low), abs(high))
             case x.Apply(fn="max", args=args):
-                parts = [self.of(a) for a in args]
+                parts = [of(a) for a in args]
                 return max(p[0] for p in parts), max(p[1] for p in parts)
             case x.Apply(fn="min", args=args):
-                parts = [self.of(a) for a in args]
+                parts = [of(a) for a in args]
                 return min(p[0] for p in parts), min(p[1] for p in parts)
             case x.Apply(fn="where", args=(_, a, b)):
-                (al, ah), (bl, bh) = self.of(a), self.of(b)
+                (al, ah), (bl, bh) = of(a), of(b)
                 return min(al, bl), max(ah, bh)
         return -INF, INF
 
@@ -123,7 +141,9 @@ class Ranges:
 def conditions(e: Expr) -> Iterator[tuple[str, Expr, Expr]]:
     """The comparisons of a conjunction as (`le` or `lt`, a, b); `abs(d) <= w` is two of them."""
     stack = [e]
-    while stack:
+    for _ in range(TERMS):
+        if not stack:
+            return
         n = stack.pop()
         match n:
             case x.Apply(fn="and", args=args):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from seqc.compiler.ir import expr as x
@@ -71,8 +71,14 @@ def add(a: Interval, b: Interval) -> Interval:
 
 
 def negative(a: Interval) -> Interval:
-    """Minus."""
-    return Interval(-a.high, -a.low, a.high_open, a.low_open)
+    """Minus (and no minus zero)."""
+    return Interval(-a.high or 0.0, -a.low or 0.0, a.high_open, a.low_open)
+
+
+def any_sum(a: Interval) -> Interval:
+    """A sum of any number of values, none included: only the sign is known."""
+    low, high = (0.0 if a.low >= 0 else -INF), (0.0 if a.high <= 0 else INF)
+    return Interval(low, high, low == -INF and (a.low > -INF or a.low_open), high == INF and (a.high < INF or a.high_open))
 
 
 def times(a: Interval, b: Interval) -> Interval:
@@ -107,13 +113,6 @@ def _exp(v: float) -> float:
     return INF if v > 709 else 0.0 if v == -INF else math.exp(v)
 
 
-def monotone(f: Callable[[float], float], a: Interval, low_limit_open: bool = True, high_limit_open: bool = True) -> Interval:
-    """The image under an increasing function; where an end is infinite the limit is not reached unless the end was."""
-    return Interval(
-        f(a.low), f(a.high), a.low_open or a.low == -INF and low_limit_open, a.high_open or a.high == INF and high_limit_open
-    )
-
-
 def _sigmoid(v: float) -> float:
     return 1.0 if v == INF else 0.0 if v == -INF else (1 / (1 + math.exp(-v)) if v > -700 else 0.0)
 
@@ -139,21 +138,48 @@ INCREASING: dict[str, Callable[[float], float]] = {
 }
 
 
-def multilinear(e: Expr, of: Callable[[Expr], Interval]) -> Interval | None:
-    """The range of a sum of products at the corners of the box of its atoms; None where it is not linear in each atom, has too
-    many atoms, or an atom is not bounded."""
-    atoms: list[tuple[Expr, Interval]] = []
+STRICT = frozenset("sigmoid tanh exp expm1 softplus logsigmoid atan log log1p sqrt".split())
+"""Of these, the ones that reach no value twice."""
 
-    def index(a: Expr) -> int:
-        for i, (b, _) in enumerate(atoms):
-            if a is b or a == b:
-                return i
-        atoms.append((a, of(a)))
-        return len(atoms) - 1
+
+def increasing(fn: str, a: Interval) -> Interval:
+    """The image under a function of `INCREASING`; a limit is reached only where the infinite end is."""
+    if fn in ("log", "sqrt") and a.low < 0:
+        a = Interval(0, max(a.high, 0.0), False, a.high_open and a.high > 0)
+    if fn == "log1p" and a.low < -1:
+        a = Interval(-1, max(a.high, -1.0), False, a.high_open and a.high > -1)
+    f = INCREASING[fn]
+    low, high = f(a.low), f(a.high)
+    if fn not in STRICT:
+        return Interval(low, high, a.low_open and low == -INF, a.high_open and high == INF)
+    rounded_low = math.isfinite(a.low) and low == f(-INF) and fn not in ("log", "log1p", "sqrt")
+    rounded_high = math.isfinite(a.high) and high == f(INF)
+    return Interval(low, high, a.low_open or rounded_low, a.high_open or rounded_high)
+
+
+def power(base: float, exponent: float) -> Interval:
+    """One number to the power of another; both are finite."""
+    if base <= 0:
+        return Interval(0, INF, False, True)
+    try:
+        return point(float(base) ** float(exponent))
+    except OverflowError:
+        return Interval(0, INF, True, True)
+
+
+def multilinear(e: Expr, of: Callable[[Expr], Interval], number: Callable[[Expr], int]) -> Interval | None:
+    """The range of a sum of products at the corners of the box of its atoms; None where it is not linear in each atom, has too
+    many atoms or terms, or an atom is not bounded. `number` gives equal expressions equal numbers."""
+    atoms: dict[int, Interval] = {}
+    spent = 0
 
     Poly = dict[frozenset[int], float]
 
     def poly(n: Expr) -> Poly | None:
+        nonlocal spent
+        spent += 1
+        if spent > 200 or len(atoms) > 8:
+            return None
         match n:
             case x.Literal_(value=v) if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v):
                 return {frozenset(): float(v)}
@@ -187,22 +213,20 @@ def multilinear(e: Expr, of: Callable[[Expr], Interval]) -> Interval | None:
                     if len(out) > 64:
                         return None
                 return out
-        return {frozenset({index(n)}): 1.0}
+        key = number(n)
+        if key not in atoms:
+            atoms[key] = of(n)
+        return {frozenset({key}): 1.0}
 
     p = poly(e)
     if p is None or not 1 <= len(atoms) <= 8:
         return None
     used = sorted(set().union(*p.keys()))
-    if any(math.isinf(atoms[i][1].low) or math.isinf(atoms[i][1].high) for i in used):
+    if any(math.isinf(atoms[i].low) or math.isinf(atoms[i].high) for i in used):
         return None
     low, high = INF, -INF
     for corner in itertools.product((0, 1), repeat=len(used)):
-        at = {i: (atoms[i][1].high if c else atoms[i][1].low) for i, c in zip(used, corner, strict=True)}
+        at = {i: (atoms[i].high if c else atoms[i].low) for i, c in zip(used, corner, strict=True)}
         v = sum(c * math.prod(at[i] for i in k) for k, c in p.items())
         low, high = min(low, v), max(high, v)
     return Interval(low, high, False, False)
-
-
-def table(values: Mapping[str, Interval]) -> Callable[[str], Interval]:
-    """Looks intervals up by name."""
-    return lambda name: values.get(name, ALL)

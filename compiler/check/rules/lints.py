@@ -10,6 +10,7 @@ SEQ-W05  `x - x`
 from __future__ import annotations
 
 from seqc.compiler.check.rules.ranges import stabilised
+from seqc.compiler.check.same import Numbers
 from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.ir import expr as x
@@ -19,18 +20,19 @@ from seqc.compiler.ir import spec
 def check(body: spec.Body, sink: Sink, written: Written) -> None:
     """All lints of one body."""
     unread(body, sink, written)
+    table, numbers = body.table, Numbers()
     for v in body.values:
         if v.value is None:
             continue
         for n in x.walk(v.value):
-            if isinstance(n, x.Apply) and n.fn == "expdiff" and not stabilised(body, n.args[0], n.args[1]):
+            if isinstance(n, x.Apply) and n.fn == "expdiff" and not stabilised(table, numbers, n.args[0], n.args[1]):
                 sink.report(
                     "SEQ-W02",
                     "this `expdiff` may overflow: its second argument is not shown to be at least the first",
                     n.span,
                     help="m = max(m[t-1], s), then expdiff(s, m)",
                 )
-            if isinstance(n, x.Apply) and n.fn == "sub" and n.args[0] == n.args[1] and not isinstance(n.args[0], x.Literal_):
+            if isinstance(n, x.Apply) and n.fn == "sub" and numbers.same(*n.args) and not isinstance(n.args[0], x.Literal_):
                 sink.report("SEQ-W05", "this is always 0", n.span, help=written.paste(n.span, "0"))
 
 
