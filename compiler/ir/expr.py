@@ -392,11 +392,24 @@ class Invoke(Expr):
 # ---- walking ----------------------------------------------------------------------------------------------------------
 
 
+_HOLDERS = ("Expr", "Read", "Move", "Argument")
+"""What in a field's type says that it may hold expressions."""
+_PARTS: dict[type[Expr], tuple[str, ...]] = {}
+"""The fields of each node that may hold expressions, found once."""
+
+
 def children(e: Expr) -> Iterator[Expr]:
     """The expressions directly below `e`, in the order of evaluation (a read's indices, a call's arguments included)."""
-    for f in fields(e):
-        if f.name not in ("axes", "type", "span"):
-            yield from _inside(getattr(e, f.name))
+    kind = type(e)
+    names = _PARTS.get(kind)
+    if names is None:
+        names = _PARTS[kind] = tuple(f.name for f in fields(e) if any(w in str(f.type) for w in _HOLDERS))
+    for name in names:
+        v = getattr(e, name)
+        if isinstance(v, Expr):
+            yield v
+        elif v:
+            yield from _inside(v)
 
 
 def _inside(v: Any) -> Iterator[Expr]:
