@@ -387,7 +387,7 @@ class _Match:
         return out
 
     def listed(self, names: Sequence[str], words: Sequence[str]) -> dict[str, Expr]:
-        """Arguments of a hole that lists them: by the listed word, the first by its place; what the callee lacks is set aside."""
+        """Arguments of a hole that lists them: by the listed word, the first by its place; what the callee lacks is dropped."""
         if len(self.e.arguments) > len(words):
             raise self.c.fail(
                 "SEQ0227",

@@ -154,7 +154,7 @@ def binary(c: Context, op: str, left: Expr, right: Expr, e: s.Binary) -> Expr:
 def _exponent(e: Expr) -> float:
     """The size of an exponent, where it is made of numbers only; else 0."""
     try:
-        return abs(rational(e, {}))
+        return float(min(abs(rational(e, {})), 1000))
     except KeyError:
         return 0
     except NoSize:
