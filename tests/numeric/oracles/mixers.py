@@ -6,10 +6,9 @@ Out:  for each layer a `Mixer`: `front` works out queries, keys, values and gate
       `back` is gate, norm and projection. Values are time first: `[B, T, H, K]`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import math
 
 import torch
 import torch.nn.functional as F
