@@ -1,0 +1,1 @@
+../../compiler/facade/__main__.py
