@@ -21,13 +21,13 @@ def take(x: Tensor, index: Tensor, lead: int) -> Tensor:
     shape = torch.broadcast_shapes(x.shape[:lead], index.shape[:lead])
     new, rest, n = index.shape[lead:], x.shape[lead + 1 :], x.shape[lead]
     if lead == 0:
-        flat = torch.nn.functional.embedding(_inside(index, n), x.reshape(n, -1)) if x.dim() > 1 and x.is_floating_point() else x[_inside(index, n)]
+        flat = torch.nn.functional.embedding(_inside(index, n), x.reshape(n, rest.numel())) if x.dim() > 1 and x.is_floating_point() else x[_inside(index, n)]
         return flat.reshape(*new, *rest)
     if all(s == 1 for s in x.shape[:lead]):
         return take(x.reshape(n, *rest), index.expand(*shape, *new), 0)
     x = x.expand(*shape, n, *rest)
     index = _inside(index, n).expand(*shape, *new)
-    flat = index.reshape(*shape, -1, *(1,) * len(rest)).expand(*shape, new.numel(), *rest)
+    flat = index.reshape(*shape, new.numel(), *(1,) * len(rest)).expand(*shape, new.numel(), *rest)
     return x.gather(lead, flat).reshape(*shape, *new, *rest)
 
 
@@ -61,7 +61,7 @@ def _bordered(x: Tensor, index: Tensor, lead: int, n: int, border: str) -> Tenso
     return take(x, index, lead)
 
 
-def lookup(x: Tensor, index: Tensor, lead: int, start: Tensor | None) -> Tensor:
+def lookup(x: Tensor, index: Tensor, lead: int, start: Tensor | float | None) -> Tensor:
     """A read at a computed place of a sequence: `start` outside of it (0 where the name has none)."""
     n = x.shape[lead]
     inside = (index >= 0) & (index < n)
@@ -70,7 +70,10 @@ def lookup(x: Tensor, index: Tensor, lead: int, start: Tensor | None) -> Tensor:
         y = x.new_zeros(*shape, *index.shape[lead:], *x.shape[lead + 1 :])
     else:
         y = take(x, index.clamp(0, n - 1), lead)
-    fill = torch.zeros((), dtype=y.dtype, device=y.device) if start is None else start.to(y.dtype)
+    if isinstance(start, Tensor):
+        fill = start.to(y.dtype)
+    else:
+        fill = torch.full((), start or 0, dtype=y.dtype, device=y.device)
     return torch.where(inside.reshape(*inside.shape, *(1,) * (y.dim() - inside.dim())), y, fill)
 
 

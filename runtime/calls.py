@@ -16,12 +16,13 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from seqc.runtime.binding import BindingError
 from seqc.runtime.containers import Group, Overlay, Tree
 from seqc.runtime.matching import is_dim, match
 from seqc.runtime.run import Run, map_state
 from seqc.runtime.tables import Axes, Site, Table
-from torch import Tensor, nn
 
 BATCH = "*"
 
@@ -128,7 +129,8 @@ def bind(site: Site, table: Table, caller_chain: str, where: str) -> Binding:
 
 
 def place(
-    owner: Any, at: Tree, site: Site, default: type | None, dims: Mapping[str, int], consts: Mapping[str, Any], holes: Mapping[str, Any], build: Mapping[str, Any]
+    owner: Any, at: Tree, site: Site, default: type | None, dims: Mapping[str, int], consts: Mapping[str, Any], holes: Mapping[str, Any], build: Mapping[str, Any],
+    function: bool = False,
 ) -> None:
     """Makes the module of a call site and puts it at its path below `at`.
 
@@ -137,6 +139,8 @@ def place(
     """
     filler = owner.hole(site.hole, default) if site.hole else default
     where = f"{owner.TABLE.source}:{site.line}"
+    if filler is None and function:
+        return
     if filler is None:
         raise BindingError(f"{where}: the hole {site.hole} of {owner.TABLE.name} is empty: give it by keyword, {site.hole}=…")
     if site.own:
@@ -148,6 +152,9 @@ def place(
     made = _made(owner, site, filler, default, dims, consts, holes, build, where)
     if isinstance(made, nn.Module):
         at.module(site.path, made)
+        for name, size in getattr(made, "dims", {}).items():
+            if any(name in axes for _, axes in site.outs):
+                owner.sizes.setdefault(name, size)
 
 
 def _made(
@@ -167,6 +174,9 @@ def _made(
             unknown = [k for k in consts if k not in table.consts]
             if unknown and not site.droppable:
                 raise BindingError(f"{where}: {table.name} declares no `{unknown[0]}`")
+        for k, tree in table.dims.items():
+            if tree is None and k not in sizes and k not in extra and k in owner.sizes:
+                sizes[k] = owner.sizes[k]
         given = {**sizes, **{k: v for k, v in consts.items() if k in table.consts}, **{k: v for k, v in holes.items() if k in table.holes}, **extra}
         return filler(**given, **build, without=site.params)
     known = dict(owner.sizes) | dict(dims)
@@ -356,6 +366,12 @@ def _body(
     # outs, by the caller's names
     fields: dict[str, Tensor] = {}
     expected = dict(site.outs)
+    for name in outs:
+        if name not in results:
+            lead = (table.chain,) if length is not None else ()
+            axes_of = table.states.get(name, ())
+            shape = [inner.batch, *((length,) if length is not None else ()), *(int(module.sizes.get(a, inner.sizes.get(a, 1))) for a in axes_of)]
+            results[name] = (torch.zeros(shape, dtype=run.dtype, device=run.device), (*lead, *axes_of))
     for name, spelled in outs.items():
         value, axes_ = results[name]
         have = [BATCH, *mapped]

@@ -7,6 +7,7 @@ under its own key and read with a trailing underscore (`self.half_`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MethodType
 from typing import Any
 
 import torch
@@ -145,4 +146,7 @@ class Overlay:
             below = {k[len(key) + 1 :]: v for k, v in bound.items() if k.startswith(key + ".")}
             if below:
                 return Overlay(getattr(base, name, None), below)
-        return getattr(base, name)
+        value = getattr(base, name)
+        if isinstance(value, MethodType) and value.__self__ is base:
+            return MethodType(value.__func__, self)
+        return value

@@ -112,9 +112,12 @@ def softplus(x: Tensor) -> Tensor:
     return F.softplus(x, 1.0, 40.0)
 
 
-def both(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    """Two masks at once; None stands for "all"."""
-    return b if a is None else a if b is None else a & b
+def both(*masks: Tensor | None) -> Tensor | None:
+    """Several masks at once; None stands for "all"."""
+    out: Tensor | None = None
+    for m in masks:
+        out = m if out is None else out if m is None else out & m
+    return out
 
 
 # ---- derivatives inside a step ----------------------------------------------------------------------------------------
@@ -349,7 +352,7 @@ def _logsumexp(x: Tensor, dims: tuple[int, ...]) -> Tensor:
 def argmax(x: Tensor, dims: tuple[int, ...], mask: Tensor | None = None) -> Tensor:
     """The place of the maximum over one axis; the first of equals."""
     if mask is not None:
-        x = torch.where(mask, x, torch.full((), -math.inf, dtype=x.dtype, device=x.device))
+        x = torch.where(mask, x, _end(x, -1))
     (dim,) = dims
     if x.dtype == torch.bool:
         x = x.to(torch.int64)
@@ -363,6 +366,8 @@ def argmax(x: Tensor, dims: tuple[int, ...], mask: Tensor | None = None) -> Tens
 def softmax(x: Tensor, dims: tuple[int, ...], mask: Tensor | None = None, sparse: bool = False) -> Tensor:
     """exp(x) / sum(exp(x)) over `dims`; 0 where nothing can be chosen (`sparse`: entries may be -inf). Complex by exp and sum."""
     if x.is_complex():
+        if not x.numel():
+            return x
         shift = x.real.amax(dims, keepdim=True).detach()
         e = torch.exp(x - shift)
         if mask is not None:
@@ -407,20 +412,29 @@ def cumsum(x: Tensor, dims: tuple[int, ...], mask: Tensor | None = None) -> Tens
     return x
 
 
+def _end(x: Tensor, sign: int) -> Tensor:
+    """The greatest (least) number of a type."""
+    if x.dtype == torch.bool:
+        return torch.full((), sign > 0, device=x.device)
+    info = torch.iinfo(x.dtype) if not x.is_floating_point() else None
+    value = sign * math.inf if info is None else info.max if sign > 0 else info.min
+    return torch.full((), value, dtype=x.dtype, device=x.device)
+
+
 def rank(x: Tensor, dims: tuple[int, ...], mask: Tensor | None = None) -> Tensor:
     """Each entry's place in ascending order, from 0; ties in order."""
     if mask is not None:
-        x = torch.where(mask, x, torch.full((), math.inf, dtype=x.dtype, device=x.device))
+        x = torch.where(mask, x, _end(x, 1))
     (d,) = dims
-    return torch.argsort(torch.argsort(x, d, stable=True), d, stable=True)
+    return torch.argsort(torch.argsort(x, dim=d, stable=True), dim=d, stable=True)
 
 
 def topk(x: Tensor, dims: tuple[int, ...], count: int | Tensor, mask: Tensor | None = None) -> Tensor:
     """A bool mask of the `count` largest entries; of equals the first."""
     if mask is not None:
-        x = torch.where(mask, x, torch.full((), -math.inf, dtype=x.dtype, device=x.device))
+        x = torch.where(mask, x, _end(x, -1))
     (d,) = dims
-    place = torch.argsort(torch.argsort(x, d, descending=True, stable=True), d, stable=True)
+    place = torch.argsort(torch.argsort(x, dim=d, descending=True, stable=True), dim=d, stable=True)
     chosen = place < count
     return chosen if mask is None else chosen & mask
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from seqc.runtime.run import Run
 from torch import Tensor
+
+from seqc.runtime.run import Run
 
 
 def joined(past: Tensor, steps: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from seqc.runtime import functions as fn
 from torch import Tensor
+
+from seqc.runtime import functions as fn
 
 
 def _wide(x: Tensor) -> Tensor:

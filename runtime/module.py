@@ -11,6 +11,8 @@ from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+from torch import Tensor, nn
+
 from seqc.runtime import binding as sizes_of
 from seqc.runtime import calls
 from seqc.runtime.binding import BindingError
@@ -18,7 +20,6 @@ from seqc.runtime.containers import Tree
 from seqc.runtime.packing import Packed, checked_lengths, cut, flipped, padding_replaced
 from seqc.runtime.run import Run, choose, map_state
 from seqc.runtime.tables import Axes, Input, Site, Table
-from torch import Tensor, nn
 
 RESERVED = frozenset({"state", "lengths", "cu_seqlens", "reset", "watch", "self", "device", "dtype", "backend", "scan", "without"})
 
@@ -178,11 +179,11 @@ class Module(Tree):
         at.parameter(path, shape, dtype, kind["device"], fixed=fixed)
 
     def place(self, at: Tree, path: str, default: Any, kind: dict[str, Any], *, dims: Mapping[str, Any], consts: Mapping[str, Any] | None = None,
-              holes: Mapping[str, Any] | None = None) -> None:
+              holes: Mapping[str, Any] | None = None, function: bool = False) -> None:
         """Makes the module of a call site."""
         site = self.SITES[path]
         whole = {k: sizes_of.whole(v, f"dim {k} of {path} ({self.TABLE.source}:{site.line})") for k, v in dims.items()}
-        calls.place(self, at, site, default, whole, consts or {}, holes or {}, kind)
+        calls.place(self, at, site, default, whole, consts or {}, holes or {}, kind, function)
 
     def binding(self, site: Site, module: Any) -> calls.Binding:
         """How a call site and what stands there fit together."""
@@ -268,6 +269,8 @@ class Module(Tree):
     def plain_start(self, run: Run) -> Any:
         """`start` where it needs no input; else None."""
         if self.STATE is None or any(i.per != "step" for i in self.TABLE.inputs):
+            return None
+        if any(a not in self.sizes for axes, _ in self.TABLE.fields.values() for a in axes):
             return None
         return self.start(Run(run.batch, None, run.dtype, run.device, chain=self.TABLE.chain))
 
@@ -363,7 +366,7 @@ class Module(Tree):
         for i in table.inputs:
             value = given.get(i.name)
             if value is None:
-                wanted = i.needed == ("",) or ("loss" in i.needed and for_loss) or any(n not in present for n in i.needed if n not in ("", "loss"))
+                wanted = i.needed == ("",) or ("loss" in i.needed and for_loss) or any(n not in present for n in i.needed if n not in ("", "loss", "unused"))
                 if not i.default and wanted:
                     raise TypeError(f"{table.name} needs the input `{i.name}` : {i.text} ({table.source}:{i.line})")
                 values[i.name] = None

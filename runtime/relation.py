@@ -8,8 +8,9 @@ the start) and no reset lies between.
 from __future__ import annotations
 
 import torch
-from seqc.runtime.run import FAR, Run
 from torch import Tensor
+
+from seqc.runtime.run import FAR, Run
 
 
 def numbers(run: Run, kept: int, first: Tensor | None) -> Tensor:

@@ -105,8 +105,12 @@ def _module_text(run: Run) -> tuple[str, str]:
     """The module's name and text, from the cache or made."""
     parts: dict[str, str | bytes] = {"kind": "reference module", "seqc": compiler_digest(), "main": run.project.main_key}
     for path, source in run.project.sources.items():
-        parts[f"source {os.path.basename(path)} {hashlib.sha256(path.encode()).hexdigest() if '/' in path else path}"] = source.text
-    stem = re.sub(r"[^A-Za-z0-9_]", "_", Path(run.project.main.path).name.removesuffix(".seq").rpartition(".")[2])[:40] or "spec"
+        parts[f"source {os.path.basename(path)} {hashlib.sha256(path.encode()).hexdigest() if '/' in path else path}"] = (
+            source.text
+        )
+    stem = (
+        re.sub(r"[^A-Za-z0-9_]", "_", Path(run.project.main.path).name.removesuffix(".seq").rpartition(".")[2])[:40] or "spec"
+    )
     if not _disk:
         _disk.append(disk.Cache())
     entry = _disk[0].entry(parts, lambda: {FILE: _made(run).encode()}, label=stem)
@@ -127,7 +131,10 @@ def _made(run: Run) -> str:
             raise
         from seqc.compiler.emit.module import emit
 
-        warnings.warn(f"seqc: the analysis of {run.target.spec} failed ({fault.__cause__}); the reference runs without its report", stacklevel=3)
+        warnings.warn(
+            f"seqc: the analysis of {run.target.spec} failed ({fault.__cause__}); the reference runs without its report",
+            stacklevel=3,
+        )
         try:
             return emit(run.program).text
         except Rejected as why:
@@ -160,7 +167,9 @@ def _imported(name: str, text: str) -> ModuleType:
     linecache.cache[where] = (len(text), None, text.splitlines(True), where)
     sys.modules[name] = module
     try:
-        exec(compile(text, where, "exec", dont_inherit=True), module.__dict__)  # the only exec of seqc: checked text, definitions only
+        exec(
+            compile(text, where, "exec", dont_inherit=True), module.__dict__
+        )  # the only exec of seqc: checked text, definitions only
     except BaseException:
         sys.modules.pop(name, None)
         raise
@@ -175,7 +184,9 @@ def package() -> ModuleType:
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds `seqc.generated.…` in the cache: for pickles from another process."""
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         head, _, last = fullname.rpartition(".")
         if head != PACKAGE or not _NAME.match(last) or kept(last) is None:
             return None

@@ -30,7 +30,7 @@ from seqc.runtime.native.toolchain import Toolchain, find_toolchain
 FORMAT = "1"
 """Counts changes of what a unit may rely on beyond the headers."""
 
-_TINY = 2.0**-1060
+_SMALL, _HALF, _LARGE = 2.0**-1022, 0.5, 2.0**100
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +138,19 @@ def _dlopen(path: Path) -> ctypes.CDLL:
     """
     import torch  # noqa: F401
 
-    kept = _TINY * 1.0 == _TINY
+    kept = _denormals()
     handle = ctypes.CDLL(str(path))
-    if kept and _TINY * 1.0 != _TINY:
+    if kept and not _denormals():
         raise LoadFailed(
             "the compiled library switched denormals off for the whole process",
             "the C compiler links fast-math start-up code on its own; use another one (CC)",
         )
     return handle
+
+
+def _denormals() -> bool:
+    """Whether this thread computes with denormals: one is made, and one is used."""
+    return _SMALL * _HALF * _LARGE != 0.0
 
 
 def loads(code: bytes) -> bool:

@@ -5,9 +5,10 @@ Out:  a `Toolchain`: the program, what it calls itself, the instruction sets it 
 Refuses: SEQ0601 when there is none, or none that is new enough (GCC 9, Clang 11).
 
 The arguments are fixed. Nothing of a spec, no path of a user's and no variable of the environment enters them; the compiler
-runs without a shell, in a folder of its own, with an environment of its own (`PATH` and what the platform needs to find its parts).
-`-ffast-math` and its parts are never among them, at compile time or at link time: a library linked with it flushes denormals in
-the whole process. Floating-point contraction is off: a fused multiply-add is where the source says so and nowhere else.
+runs without a shell, in a folder of its own, with an environment of its own (`PATH` and what the platform needs to find its
+parts). `-ffast-math` and its parts are never among them, at compile time or at link time: a library linked with it flushes
+denormals in the whole process. Floating-point contraction is off: a fused multiply-add is where the source says so, and
+nowhere else.
 
 Environment variables read: CC, PATH, LD_LIBRARY_PATH, SDKROOT, DEVELOPER_DIR, MACOSX_DEPLOYMENT_TARGET; and by the cache
 SEQC_CACHE_DIR, XDG_CACHE_HOME, HOME.

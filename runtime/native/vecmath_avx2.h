@@ -45,6 +45,17 @@ SQ_AVX2(v64, double, sq_v64, sq_u64v, sq_m64, uint64_t, pd)
 SQ_HOT sq_u32v sq_sar_v32(sq_u32v u, int n) { return (sq_u32v)_mm256_srai_epi32((__m256i)u, n); }
 SQ_HOT sq_u64v sq_sar_v64(sq_u64v u, int n) { return (sq_u64v)((sq_m64)u >> n); }
 SQ_HOT sq_v32 sq_signed_v32(sq_u32v u) { return _mm256_cvtepi32_ps((__m256i)u); }
+SQ_HOT sq_v32 sq_log_split_v32(sq_v32 x, sq_v32 *k) {
+    sq_m32 small = sq_lt_v32(x, sq_set_v32(0x1p-126f));
+    sq_u32v i = sq_bits_v32(sq_sel_v32(small, x * 0x1p23f, x)) + 0x00400000u;
+    *k = sq_signed_v32(sq_sar_v32(i, 23)) - sq_sel_v32(small, sq_set_v32(150.0f), sq_set_v32(127.0f));
+    return sq_val_v32((i & 0x007FFFFFu) + 0x3F400000u);
+}
+SQ_HOT sq_v32 sq_log_special_v32(sq_v32 y, sq_v32 u, sq_v32 x) {
+    y = sq_sel_v32(sq_lt_v32(x, sq_set_v32(__builtin_inff())), y, x);
+    sq_v32 low = sq_sel_v32(sq_eq_v32(u, sq_set_v32(0.0f)), sq_set_v32(-__builtin_inff()), sq_set_v32(__builtin_nanf("")));
+    return sq_sel_v32(sq_le_v32(u, sq_set_v32(0.0f)), low, y);
+}
 SQ_HOT sq_v32 sq_scale2_v32(sq_v32 p, sq_v32 t) {
     sq_u32v n = (sq_u32v)t - 0x4B400000u, half = sq_sar_v32(n, 1);
     return p * (sq_v32)((half + 127u) << 23) * (sq_v32)((n - half + 127u) << 23);

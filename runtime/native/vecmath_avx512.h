@@ -42,6 +42,15 @@ SQ_AVX512(v64, double, sq_v64, sq_u64v, sq_m64, uint64_t, pd, epi64, epi64)
 SQ_HOT sq_u32v sq_sar_v32(sq_u32v u, int n) { return (sq_u32v)_mm512_srai_epi32((__m512i)u, (unsigned)n); }
 SQ_HOT sq_u64v sq_sar_v64(sq_u64v u, int n) { return (sq_u64v)_mm512_srai_epi64((__m512i)u, (unsigned)n); }
 SQ_HOT sq_v32 sq_signed_v32(sq_u32v u) { return _mm512_cvtepi32_ps((__m512i)u); }
+SQ_HOT sq_v32 sq_log_split_v32(sq_v32 x, sq_v32 *k) {
+    sq_v32 m = _mm512_getmant_ps(x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src);
+    *k = _mm512_getexp_ps(x) - _mm512_getexp_ps(m);
+    return m;
+}
+SQ_HOT sq_v32 sq_log_special_v32(sq_v32 y, sq_v32 u, sq_v32 x) {
+    (void)x; /* by classes of u, four bits each: NaN 0, 1; zero 2; one 3; -inf 4; +inf 5; negative 6; positive 7 */
+    return _mm512_fixupimm_ps(y, u, _mm512_set1_epi32(0x03530422), 0);
+}
 SQ_HOT sq_v32 sq_scale2_v32(sq_v32 p, sq_v32 t) { return _mm512_scalef_ps(p, t - 12582912.0f); }
 SQ_HOT sq_v64 sq_scale2_v64(sq_v64 p, sq_v64 t) { return _mm512_scalef_pd(p, t - 6755399441055744.0); }
 SQ_HOT sq_v32 sq_scale1_v32(sq_v32 p, sq_v32 t) { return sq_scale2_v32(p, t); }

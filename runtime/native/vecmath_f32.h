@@ -55,46 +55,48 @@ SQ_HOT SQ_V F(expm1)(SQ_V x) {
     return F(sel)(F(lt)(F(abs)(x), SQ_K(0x1p-25f)), x, y + y);
 }
 
-/* log(1 + f) + k ln 2 for -0.293 <= f <= 0.415, relative error of the polynomial 2^-27.2. */
+/* log(1 + f) + k ln 2 for -0.25 <= f <= 0.5, relative error of the polynomial 2^-26.6. */
 SQ_HOT SQ_V F(log_poly)(SQ_V f, SQ_V k) {
-    SQ_V z = f * f, p = SQ_K(-0x1.41edfap-4f);
-    p = F(fma)(p, f, SQ_K(0x1.07d0eep-3f));
-    p = F(fma)(p, f, SQ_K(-0x1.0ce07ep-3f));
-    p = F(fma)(p, f, SQ_K(0x1.226e4ap-3f));
-    p = F(fma)(p, f, SQ_K(-0x1.54788ap-3f));
-    p = F(fma)(p, f, SQ_K(0x1.99a596p-3f));
-    p = F(fma)(p, f, SQ_K(-0x1.000220p-2f));
-    p = F(fma)(p, f, SQ_K(0x1.55554ap-2f));
+    SQ_V z = f * f, p = SQ_K(-0x1.7140c2p-5f);
+    p = F(fma)(p, f, SQ_K(0x1.ac90c8p-4f));
+    p = F(fma)(p, f, SQ_K(-0x1.0d8a92p-3f));
+    p = F(fma)(p, f, SQ_K(0x1.28847ep-3f));
+    p = F(fma)(p, f, SQ_K(-0x1.54efdcp-3f));
+    p = F(fma)(p, f, SQ_K(0x1.9969b0p-3f));
+    p = F(fma)(p, f, SQ_K(-0x1.000040p-2f));
+    p = F(fma)(p, f, SQ_K(0x1.5555a4p-2f));
     SQ_V u = F(fma)(z, f * p, k * -0x1.bd0106p-13f);
     u = F(fma)(z, SQ_K(-0.5f), u);
     return F(fma)(k, SQ_K(0x1.63p-1f), f + u);
 }
 
 SQ_HOT SQ_V F(log)(SQ_V x) {
-    SQ_M small = F(lt)(x, SQ_K(0x1p-126f));
-    SQ_U i = F(bits)(F(sel)(small, x * 0x1p23f, x)) + (0x3F800000u - 0x3F3504F3u);
-    SQ_V k = F(signed)(F(sar)(i, 23)) - F(sel)(small, SQ_K(150.0f), SQ_K(127.0f));
-    SQ_V y = F(log_poly)(F(val)((i & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f, k);
-    y = F(sel)(F(lt)(x, SQ_K(__builtin_inff())), y, x);
-    return F(sel)(F(le)(x, SQ_K(0.0f)), F(sel)(F(eq)(x, SQ_K(0.0f)), SQ_K(-__builtin_inff()), SQ_K(__builtin_nanf(""))), y);
+    SQ_V k, m = F(log_split)(x, &k);
+    return F(log_special)(F(log_poly)(m - 1.0f, k), x, x);
 }
 
 SQ_HOT SQ_V F(log1p)(SQ_V x) {
     SQ_V u = x + 1.0f;
-    SQ_U i = F(bits)(u) + (0x3F800000u - 0x3F3504F3u), e = i >> 23;
-    SQ_V k = F(signed)(e) - 127.0f, m = F(val)((i & 0x007FFFFFu) + 0x3F3504F3u), s = F(val)((254u - e) << 23);
+    SQ_U i = F(bits)(u) + 0x00400000u, e = i >> 23;
+    SQ_V k = F(signed)(e) - 127.0f, m = F(val)((i & 0x007FFFFFu) + 0x3F400000u), s = F(val)((254u - e) << 23);
     SQ_V f = F(sel)(F(lt)(x, SQ_K(0x1p30f)), F(fma)(x, s, s - 1.0f), m - 1.0f); /* (1 + x) / 2^k - 1, rounded once */
-    SQ_V y = F(log_poly)(f, k);
-    y = F(sel)(F(lt)(x, SQ_K(__builtin_inff())), y, x);
-    y = F(sel)(F(lt)(F(abs)(x), SQ_K(0x1p-25f)), x, y);
-    return F(sel)(F(le)(x, SQ_K(-1.0f)), F(sel)(F(eq)(x, SQ_K(-1.0f)), SQ_K(-__builtin_inff()), SQ_K(__builtin_nanf(""))), y);
+    SQ_V y = F(sel)(F(lt)(F(abs)(x), SQ_K(0x1p-25f)), x, F(log_poly)(f, k));
+    return F(log_special)(y, u, x);
 }
 
-/* log(1 + e) for 0 <= e <= 1. */
+/* log(1 + e) for 0 <= e <= 1, relative error 2^-30. */
 SQ_HOT SQ_V F(log1p01)(SQ_V e) {
-    SQ_M low = F(lt)(e, SQ_K(0x1.a8p-2f));
-    SQ_V f = F(sel)(low, e, F(fma)(e, SQ_K(0.5f), SQ_K(-0.5f)));
-    return F(log_poly)(f, F(sel)(low, SQ_K(0.0f), SQ_K(1.0f)));
+    SQ_V p = SQ_K(0x1.11415cp-9f);
+    p = F(fma)(p, e, SQ_K(-0x1.c0ace2p-7f));
+    p = F(fma)(p, e, SQ_K(0x1.59038ap-5f));
+    p = F(fma)(p, e, SQ_K(-0x1.54f326p-4f));
+    p = F(fma)(p, e, SQ_K(0x1.ff299ap-4f));
+    p = F(fma)(p, e, SQ_K(-0x1.4a72c8p-3f));
+    p = F(fma)(p, e, SQ_K(0x1.978b56p-3f));
+    p = F(fma)(p, e, SQ_K(-0x1.ffc59ep-3f));
+    p = F(fma)(p, e, SQ_K(0x1.5553b6p-2f));
+    p = F(fma)(p, e, SQ_K(-0x1.fffff8p-2f));
+    return F(fma)(e * e, p, e);
 }
 
 SQ_HOT SQ_V F(tanh)(SQ_V x) {
@@ -121,9 +123,10 @@ SQ_HOT SQ_V F(silu)(SQ_V x) {
     SQ_M below = F(lt)(x, SQ_K(0.0f));
     SQ_V r, t = F(exp_split)(F(max2)(SQ_K(-200.0f), F(val)(F(bits)(x) | SQ_TOP)), &r);
     SQ_V e = F(scale2)(F(exp_poly)(r), t + 64.0f), f = e * 0x1p-64f, d = f + 1.0f, inv = SQ_K(1.0f) / d;
-    SQ_V num = F(sel)(below, x * e, x), y = num * inv, rest = F(fma)(-y, d, num);
-    y = F(fma)(F(fma)(-y, f - (d - 1.0f), rest), inv, y) * F(sel)(below, SQ_K(0x1p-64f), SQ_K(1.0f));
-    return F(sel)(F(lt)(x, SQ_K(100.0f)), y, x);
+    SQ_V g = F(sel)(below, e, SQ_K(1.0f)), num = x * g, y = num * inv;
+    SQ_V rest = F(fma)(-y, f - (d - 1.0f), F(fma)(-y, d, num) + F(fma)(x, g, -num));
+    y = F(fma)(rest, inv, y) * F(sel)(below, SQ_K(0x1p-64f), SQ_K(1.0f));
+    return F(val)(F(bits)(F(sel)(F(lt)(x, SQ_K(100.0f)), y, x)) | (F(bits)(x) & SQ_TOP));
 }
 
 SQ_HOT SQ_V F(softplus)(SQ_V x) { return F(max2)(SQ_K(0.0f), x) + F(log1p01)(F(exp_neg)(x)); }

@@ -135,9 +135,10 @@ SQ_HOT SQ_V F(silu)(SQ_V x) {
     SQ_M below = F(lt)(x, SQ_K(0.0));
     SQ_V r, t = F(exp_split)(F(max2)(SQ_K(-1100.0), F(val)(F(bits)(x) | SQ_TOP)), &r);
     SQ_V e = F(scale2)(F(exp_poly)(r), t + 80.0), f = e * 0x1p-80, d = f + 1.0, inv = SQ_K(1.0) / d;
-    SQ_V num = F(sel)(below, x * e, x), y = num * inv, rest = F(fma)(-y, d, num);
-    y = F(fma)(F(fma)(-y, f - (d - 1.0), rest), inv, y) * F(sel)(below, SQ_K(0x1p-80), SQ_K(1.0));
-    return F(sel)(F(lt)(x, SQ_K(750.0)), y, x);
+    SQ_V g = F(sel)(below, e, SQ_K(1.0)), num = x * g, y = num * inv;
+    SQ_V rest = F(fma)(-y, f - (d - 1.0), F(fma)(-y, d, num) + F(fma)(x, g, -num));
+    y = F(fma)(rest, inv, y) * F(sel)(below, SQ_K(0x1p-80), SQ_K(1.0));
+    return F(val)(F(bits)(F(sel)(F(lt)(x, SQ_K(750.0)), y, x)) | (F(bits)(x) & SQ_TOP));
 }
 
 SQ_HOT SQ_V F(softplus)(SQ_V x) { return F(max2)(SQ_K(0.0), x) + F(log1p01)(F(exp_neg)(x)); }

@@ -45,6 +45,19 @@ SQ_SCALAR(double, uint64_t, int64_t, f64, )
 #undef SQ_SCALAR
 
 SQ_HOT float sq_signed_f32(uint32_t u) { return (float)(int32_t)u; }
+/* x = m 2^k with 0.75 <= m < 1.5, for positive and finite x. */
+SQ_HOT float sq_log_split_f32(float x, float *k) {
+    int small = sq_lt_f32(x, sq_set_f32(0x1p-126f));
+    uint32_t i = sq_bits_f32(sq_sel_f32(small, x * 0x1p23f, x)) + 0x00400000u;
+    *k = sq_signed_f32(sq_sar_f32(i, 23)) - sq_sel_f32(small, sq_set_f32(150.0f), sq_set_f32(127.0f));
+    return sq_val_f32((i & 0x007FFFFFu) + 0x3F400000u);
+}
+/* y = log(u) made right for special u: -inf at 0, NaN below, x itself where it is infinite or NaN. */
+SQ_HOT float sq_log_special_f32(float y, float u, float x) {
+    y = sq_sel_f32(sq_lt_f32(x, sq_set_f32(__builtin_inff())), y, x);
+    float low = sq_sel_f32(sq_eq_f32(u, sq_set_f32(0.0f)), sq_set_f32(-__builtin_inff()), sq_set_f32(__builtin_nanf("")));
+    return sq_sel_f32(sq_le_f32(u, sq_set_f32(0.0f)), low, y);
+}
 SQ_HOT float sq_scale2_f32(float p, float t) {
     uint32_t n = sq_bits_f32(t) - 0x4B400000u, half = sq_sar_f32(n, 1);
     return p * sq_val_f32((half + 127u) << 23) * sq_val_f32((n - half + 127u) << 23);

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import seqc
 import torch
+
+import seqc
 
 SPEC = '''seq 1
 

@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-# A reference whose RMS is below this counts as zero, and the difference is measured against this instead: a gradient that is zero by
-# symmetry (the bias of keys under a softmax) is a sum of terms of size 1 that cancel, and what rounding leaves of it is 1e-15.
+# A reference whose RMS is below this counts as zero, and the difference is measured against this instead: a gradient that is zero
+# by symmetry (the bias of keys under a softmax) is a sum of terms of size 1 that cancel, and what rounding leaves of it is 1e-15.
 FLOOR = 1e-4
 
 LIMITS: dict[str, float] = {

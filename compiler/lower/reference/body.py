@@ -20,7 +20,7 @@ from seqc.compiler.lower.reference.emitter import Emitter, refuse
 from seqc.compiler.lower.reference.histories import Field, History, histories_of, uses_count
 from seqc.compiler.lower.reference.invokes import Place, places_of
 from seqc.compiler.lower.reference.layout import CHAIN, Code, Layout
-from seqc.compiler.lower.reference.names import Namer, attribute, keyword_argument
+from seqc.compiler.lower.reference.names import Namer, keyword_argument
 from seqc.compiler.lower.reference.prepare import prepared
 from seqc.compiler.lower.reference.reads import signature
 from seqc.compiler.lower.reference.reshaping import scan_axes
@@ -549,7 +549,7 @@ class Lowering:
         code = Code("0", Layout(), v.type, number=True)
         if v.learned:
             at = next((a.level.at for a in s.above() if a.level is not None and a.level.at), "self")
-            code = Code(f"{at}." + ".".join(attribute(w) for w in (*f.name.split("."), "init")), Layout(False, False, v.axes or ()), v.type)
+            code = Code(m.path(at, f"{f.name}.init"), Layout(False, False, v.axes or ()), v.type)
         elif v.start is not None:
             m.count(v.start)
             code = m.emit(v.start, s)

@@ -13,7 +13,7 @@ from seqc.compiler.lower.reference.elementwise import numeric
 from seqc.compiler.lower.reference.emitter import Emitter
 from seqc.compiler.lower.reference.invokes import Place
 from seqc.compiler.lower.reference.layout import Code, Layout
-from seqc.compiler.lower.reference.names import attribute, keyword_argument
+from seqc.compiler.lower.reference.names import keyword_argument
 from seqc.compiler.lower.reference.scope import LevelLoop, Scope
 from seqc.compiler.lower.reference.statements import statement
 from seqc.compiler.lower.reference.text import Block
@@ -117,8 +117,12 @@ def condition(m: Emitter, v: spec.Value | None, target: object, s: Scope) -> str
 
 def build_lines(m: Emitter, places: list[Place]) -> list[str]:
     """The body of `build`."""
-    things: list[tuple[tuple[str, ...], spec.Value | Place]] = [(p.level, p) for p in parameters_of(m.body)]
-    things += [(p.owner.level, p) for p in places]
+    order = {v.name: n for n, v in enumerate(m.body.values)}
+    rows: list[tuple[tuple[int, int], tuple[str, ...], spec.Value | Place]] = [
+        ((order.get(p.name, order.get(p.owner, 0)), 1), p.level, p) for p in parameters_of(m.body)
+    ]
+    rows += [((order[p.owner.name], 0), p.owner.level, p) for p in places]
+    things = [(level, thing) for _, level, thing in sorted(rows, key=lambda r: r[0])]
     stacks = {lv.id: lv for lv in m.body.levels if lv.kind == "stack"}
     made: set[tuple[str, ...]] = set()
     for level in [(), *dict.fromkeys(tuple(i for i in lv if i in stacks) for lv, _ in things)]:
@@ -171,6 +175,8 @@ def place_line(m: Emitter, p: Place, s: Scope) -> str:
     holes = [f"{n!r}: {callee_text(m, c)}" for n, c in e.callee.holes]
     cls = m.classes.get(e.callee.key, "None") if e.callee.key else "None"
     parts = [at_of(s), repr(p.path), cls, "kind", "dims={" + ", ".join(dims) + "}"]
+    if e.callee.function and not e.callee.key:
+        parts.append("function=True")
     if consts:
         parts.append("consts={" + ", ".join(consts) + "}")
     if holes:
@@ -219,14 +225,18 @@ def start(m: Emitter, p: spec.Value, s: Scope, bindable: bool) -> None:
     target = f"{at}.held({p.name!r})"
     owner = m.table.get(p.owner)
     test = condition(m, owner, p.name, s) if owner is not None and not p.name.endswith(".init") else ""
-    if test:
-        s = Scope(s.block.nest(f"if {test}:"), chain=False, parent=s)
-    if bindable:
-        s = Scope(s.block.nest(f"if {target} is not None:"), chain=False, parent=s)
+    outer, around = s, s.block
+    if test or bindable:
+        s.block = around.nest()
+        block = around.nest(f"if {test or f'{target} is not None'}:")
+        s = Scope(block, chain=False, parent=s)
+    if test and bindable:
+        s = Scope(block.nest(f"if {target} is not None:"), chain=False, parent=s)
     if not bindable:
-        target = f"{at}." + ".".join(attribute(w) for w in p.name.split("."))
+        target = m.path(at, p.name)
     if p.start is None:
         s.block.add(f"initialise.fill({target}, 0)")
+        outer.block = around
         return
     m.count(p.start)
     code = m.emit(p.start, s)
@@ -236,6 +246,7 @@ def start(m: Emitter, p: spec.Value, s: Scope, bindable: bool) -> None:
         if set(order) != set(p.axes or ()):
             code = m.expanded(code, Layout(False, False, p.axes or ()), s, p.type)
     s.block.add(f"initialise.fill({target}, {code.text})")
+    outer.block = around
 
 
 def const_lines(m: Emitter) -> list[str]:

@@ -13,7 +13,18 @@ from seqc.compiler.ir import expr as x
 from seqc.compiler.ir.expr import Expr
 from seqc.compiler.lower.reference.emitter import Emitter, rule
 from seqc.compiler.lower.reference.layout import (
-    ADD, ATOM, CHAIN, COMPARE, LOGIC, MUL, POWER, UNARY, Code, Layout, aligned, union,
+    ADD,
+    ATOM,
+    CHAIN,
+    COMPARE,
+    LOGIC,
+    MUL,
+    POWER,
+    UNARY,
+    Code,
+    Layout,
+    aligned,
+    union,
 )
 from seqc.compiler.lower.reference.scope import Scope
 

@@ -203,6 +203,8 @@ class Emitter:
     def dim(self, name: str) -> str:
         """A local name for a dim's size."""
         if name not in self.dims:
+            if not any(d.name == name for d in self.body.dims):
+                return f"self.sizes[{name!r}]"
             local = self.namer.fresh(name)
             self.dims[name] = local
         return self.dims[name]
@@ -420,12 +422,22 @@ class Emitter:
                 base = loop.at
         layout = Layout(False, False, v.axes or ())
         wide = v.width if v.width in ("f32", "f64") else ""
-        text = f"{base}." + ".".join(attribute(p) for p in v.name.split("."))
+        text = self.path(base, v.name)
         code = Code(text, layout, v.type, wide=wide)
         timed = s.timed
         if timed is not None and timed.parent is not None and not (set(v.level) - set(timed.parent.levels)):
             return self.emit_once(v.name, code, timed.parent)
         return code
+
+    def path(self, base: str, path: str) -> str:
+        """How a parameter is read: by attributes, past parameters whose name is also the head of other names."""
+        parts = path.split(".")
+        text = base
+        for n, part in enumerate(parts):
+            v = self.table.get(".".join(parts[: n + 1]))
+            clash = n < len(parts) - 1 and v is not None and v.kind == "param"
+            text += f".child({part!r})" if clash else f".{attribute(part)}"
+        return text
 
     def emit_once(self, name: str, code: Code, s: Scope) -> Code:
         """A name for something read in a loop, made once before it."""
@@ -466,7 +478,7 @@ class Emitter:
                 loop = s.level_loop(lv)
                 if loop is not None and self.levels[lv].kind == "stack":
                     base = loop.at
-            code = Code(f"{base}." + ".".join(attribute(p) for p in (*name.split("."), "init")), Layout(False, False, v.axes or ()), v.type)
+            code = Code(self.path(base, f"{name}.init"), Layout(False, False, v.axes or ()), v.type)
         else:
             assert v.start is not None
             self.count(v.start)

@@ -211,6 +211,10 @@ def lagged(m: Emitter, e: x.Read, key: str, mv: x.Move, s: Scope) -> Code:
     for a in s.above():
         if memo in a.known:
             return a.known[memo]
+    if m.mode == "step" and not s.chain and m.field_of(key):
+        v = m.table[e.name]
+        code = Code(m.state(m.field_of(key), s, v.level), Layout(True, False, state_axes(m, e, key)), e.type, wide=width(m, e))
+        return replace(code, text=f"{code.text}[:, -{steps.at_least(ATOM)}]")
     full = m.full(key, s)
     reach = m.reach(key, s)
     if s.chain:
@@ -241,7 +245,13 @@ def windowed(m: Emitter, e: x.Read, key: str, mv: x.Move, s: Scope) -> Code:
     steps = m.emit(mv.index, s)
     if steps.number:
         steps = Code(f"torch.as_tensor({steps.text}, device=run.device)", Layout(), "int")
-    full = m.full(key, s)
+    past_only = m.mode == "step" and not s.chain and mv.past and bool(m.field_of(key))
+    if past_only:
+        v = m.table[e.name]
+        full = Code(m.state(m.field_of(key), s, v.level), Layout(True, False, state_axes(m, e, key)), e.type, wide=width(m, e))
+        steps = replace(steps, text=f"{steps.at_least(ADD)} - 1", level=ADD)
+    else:
+        full = m.full(key, s)
     start = wrapped_start(m, key, s)
     stepwise = steps.layout.batch or steps.layout.chain
     new = steps.layout.axes
@@ -273,7 +283,14 @@ def renamed(m: Emitter, e: x.Read, key: str, mv: x.Move, s: Scope) -> Code:
             now = m.expanded(now, Layout(now.layout.batch, True, now.layout.axes), here, e.type)
         code = replace(now, layout=Layout(now.layout.batch, False, (axis, *now.layout.axes)))
     else:
-        full = m.full(key, here)
+        if m.mode == "step" and not here.chain and mv.past and m.field_of(key):
+            v = m.table[e.name]
+            axes = state_axes(m, e, key)
+            start = m.expanded(wrapped_start(m, key, here), Layout(True, False, axes), here, e.type)
+            held = f"history.joined({m.state(m.field_of(key), here, v.level)}, {start.at_least(ATOM)}[:, None])"
+            full = m.assign(Code(held, Layout(True, False, axes), e.type, wide=width(m, e)), f"{key}_row", here)
+        else:
+            full = m.full(key, here)
         before = relations.kept(m, axis, here)
         reach = m.reach(key, here)
         text = full.text if before == reach or m.histories[key].grows and i.bound is None else f"relation.trimmed({full.text}, {reach}, {before})"

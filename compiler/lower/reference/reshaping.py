@@ -7,7 +7,20 @@ from dataclasses import replace
 from seqc.compiler.ir import expr as x
 from seqc.compiler.lower.reference.contractions import affine, letters_for, maskable, product_sum
 from seqc.compiler.lower.reference.emitter import Emitter, refuse, rule
-from seqc.compiler.lower.reference.layout import ADD, ATOM, BATCH, CHAIN, MUL, Code, Layout, aligned, moved, of_names, permuted, union
+from seqc.compiler.lower.reference.layout import (
+    ADD,
+    ATOM,
+    BATCH,
+    CHAIN,
+    MUL,
+    Code,
+    Layout,
+    aligned,
+    moved,
+    of_names,
+    permuted,
+    union,
+)
 from seqc.compiler.lower.reference.reads import present, signature
 from seqc.compiler.lower.reference.scope import Scope
 
@@ -49,9 +62,9 @@ def split(m: Emitter, e: x.Split, s: Scope) -> Code:
     made = tuple(b for a in code.layout.names for b in ((e.outer, e.inner) if a == axis else (a,)))
     out = settle(replace(code, text=text, level=ATOM), as_names(m, made), tuple(a for a in e.axes if a != m.chain))
     var = m.assign(out, f"{m.equation}_parts", s)
-    new = e.outer if inner_known else e.inner
-    if new != m.chain:
-        m.axis_sizes.setdefault(new, f"{var.text}.shape[{var.layout.dim(new)}]")
+    new, known = (e.outer, e.inner) if inner_known else (e.inner, e.outer)
+    if new != m.chain and not known_size(m, new):
+        m.axis_sizes.setdefault(new, f"({m.size(e.axis, s)} // {m.size(known, s)})")
     return var
 
 
@@ -83,9 +96,7 @@ def merge(m: Emitter, e: x.Merge, s: Scope) -> Code:
         raise refuse("SEQ0505", f"`merge` makes `{m.chain}` as a whole, so there is no step", e.span)
     out = settle(replace(code, text=text, level=ATOM), (*lead, axis, *tail), tuple(a for a in e.axes if a != m.chain))
     if axis != CHAIN and not known_size(m, axis):
-        var = m.assign(out, f"{m.equation}_joined", s)
-        m.axis_sizes.setdefault(axis, f"{var.text}.shape[{var.layout.dim(axis)}]")
-        return var
+        m.axis_sizes.setdefault(axis, "(" + " * ".join(m.size(p, s) for p in e.parts) + ")")
     return out
 
 
@@ -116,9 +127,8 @@ def concat(m: Emitter, e: x.Concat, s: Scope) -> Code:
     text = f"arrays.concat(({', '.join(p.text for p in parts)}), {target.dim(new) - target.rank})"
     out = Code(text, target, kind, wide=next((c.wide for c in parts if c.wide), ""))
     if new != CHAIN and not known_size(m, new):
-        var = m.assign(out, f"{m.equation}_row", s)
-        m.axis_sizes.setdefault(new, f"{var.text}.shape[{var.layout.dim(new)}]")
-        return var
+        sizes = [m.size(o, s) if o else "1" for o in e.over]
+        m.axis_sizes.setdefault(new, "(" + " + ".join(sizes) + ")")
     return out
 
 
@@ -230,10 +240,8 @@ def strided(m: Emitter, e: x.Conv, code: Code, s: Scope) -> Code:
     if not s.chain:
         raise refuse("SEQ0505", "a convolution with a stride has no step", e.span)
     new = e.result[0]
-    out = Code(f"{code.at_least(ATOM)}[:, ::{stride.text}]", Layout(code.layout.batch, False, (new, *code.layout.axes)))
-    var = m.assign(out, f"{m.equation}_frames", s)
-    m.axis_sizes.setdefault(new, f"{var.text}.shape[1]")
-    return var
+    m.axis_sizes.setdefault(new, f"(-(-run.length // {stride.at_least(ATOM)}))")
+    return Code(f"{code.at_least(ATOM)}[:, ::{stride.text}]", Layout(code.layout.batch, False, (new, *code.layout.axes)))
 
 
 def over_axes(m: Emitter, e: x.Conv, arg: x.Expr, kernel: x.Expr, mixed: tuple[tuple[str, str], ...], s: Scope) -> Code:
@@ -261,9 +269,15 @@ def over_axes(m: Emitter, e: x.Conv, arg: x.Expr, kernel: x.Expr, mixed: tuple[t
     named = tuple(a for a in new if a not in (BATCH, CHAIN))
     laid = settle(Code(text, Layout(), "real"), new, named)
     laid = m.assign(laid, f"{m.equation}_windows", s)
-    for a in out_axes:
+    for a, o in zip(out_axes, e.over, strict=True):
         if a not in over and a != CHAIN and not known_size(m, a):
-            m.axis_sizes.setdefault(a, f"{laid.text}.shape[{laid.layout.dim(a)}]")
+            n = m.size(o, s)
+            if e.pad == "explicit":
+                m.axis_sizes.setdefault(
+                    a, f"(({n} + 2 * ({margin}) - ({size.text} - 1) * {dilation.at_least(MUL)} - 1) // {stride.at_least(ATOM)} + 1)"
+                )
+            else:
+                m.axis_sizes.setdefault(a, f"(-(-{n} // {stride.at_least(ATOM)}))")
     laid = replace(laid, zeros=frozenset(out_axes))
     return product_sum(m, [laid, weight], (*to.values(), *e.taps), tuple(a for a in e.axes if a != m.chain), "real", s)
 

@@ -112,9 +112,6 @@ def bind(m: Emitter, v: spec.Value, code: Code, s: Scope, wish: str = "") -> Non
         s.names[v.name] = m.assign(code, v.name, s) if not code.atom else code
         return
     made = m.assign(code, wish or v.name, s)
-    for a in made.layout.axes:
-        if a in m.indices and a not in m.axis_sizes and not m.indices[a].static and not m.indices[a].of and s.timed is None:
-            m.axis_sizes.setdefault(a, f"{made.text}.shape[{made.layout.dim(a)}]")
     key = m.tracked.get((v.name, "", ()))
     if key is not None:
         s.known[key] = m.assign(replace(made, text=f"fn.tracked({made.text}, grads)"), f"{v.name}_point", s)
@@ -409,6 +406,7 @@ def level_loop(m: Emitter, item: Item, s: Scope) -> None:
     main, tail = body.nest(), body.nest()
     inner = Scope(main, chain=s.chain, parent=s, level=LevelLoop(lv.id, number, at, low.text, head, tail))
     carried: list[tuple[spec.Value, str, int]] = []
+    s.block = lift
     for n in names:
         v = m.table[n]
         deepest = level_lag(m, names, n, lv.id, s)
@@ -425,7 +423,6 @@ def level_loop(m: Emitter, item: Item, s: Scope) -> None:
         s.known[f"{n}@{lv.id} start"] = start
         carried.append((v, was, deepest))
     m.level_loops.append((lv.id, frozenset(names), inner, s))
-    s.block = lift
     items(m, item.inner, inner)
     for v, was, deepest in carried:
         now = m.expanded(m.lookup(v.name, inner, v.span), m.declared(v, inner), inner, v.type)
