@@ -65,8 +65,8 @@ def nests(statements: Iterable[Statement]) -> list[Nest]:
 
 
 def _order(axes: Axes, reductions: list[Reduce]) -> Axes:
-    """The order of loops in which the fewest reductions have to be kept in memory while they run; the axes' own order if in
-    doubt.""" if not reductions or len(axes) > 6:
+    """The order of loops in which the fewest reductions are kept in memory while they run; the axes' own if in doubt."""
+    if not reductions or len(axes) > 6:
         return axes
 
     def cost(order: Axes) -> int:
