@@ -150,7 +150,7 @@ class _Cutter:
 
     def word(self, number: int, at: int, kind: str, text: str) -> None:
         """One word, number or sign; keeps count of brackets and of operators."""
-        before = self.layout.tokens[-1] if self.waiting else None
+        before = self.layout.tokens[-1] if self.waiting and self.layout.tokens else None
         terminal = "FOREIGN" if self.too_long(kind, text) else terminal_of(kind, text)
         if not self.waiting:
             self.waiting, self.line_start, self.operators = True, len(self.layout.tokens), 0
