@@ -95,9 +95,7 @@ class BodyChecker:
             return None
         states = sum(v.kind == "state" for v in n.values.values())
         if states > STATE_LIMIT:
-            self.sink.report(
-                "SEQ0292", f"{self.body.name} has {states} states, at most {STATE_LIMIT} are allowed", self.body.name.span
-            )
+            self.sink.report("SEQ0292", f"{self.body.name} has {states} states, at most {STATE_LIMIT} are allowed", self.body.name.span)
             return None
         self.check_shapes()
         dims = tuple(self.dim(n) for n in self.names.dims)
@@ -140,9 +138,7 @@ class BodyChecker:
         )
 
     @contextmanager
-    def at(
-        self, equation: str, level: tuple[str, ...], where: str, kind: x.Type = "real", *, default: bool = False
-    ) -> Iterator[Context]:
+    def at(self, equation: str, level: tuple[str, ...], where: str, kind: x.Type = "real", *, default: bool = False) -> Iterator[Context]:
         """Says where we are while something is typed."""
         c = self.context
         old = (c.equation, c.level, c.where, c.env, c.fns, c.definitions, c.layer_type, c.input_default)
@@ -233,9 +229,7 @@ class BodyChecker:
             if isinstance(n, x.DimSize) and order[n.dim] >= order[name]:
                 self.sink.report(
                     "SEQ0218",
-                    f"the dim `{name}` needs itself"
-                    if n.dim == name
-                    else f"the dim `{name}` reads `{n.dim}`, which is declared after it",
+                    f"the dim `{name}` needs itself" if n.dim == name else f"the dim `{name}` reads `{n.dim}`, which is declared after it",
                     n.span,
                     help=f"dim {name}"
                     if n.dim == name
@@ -332,9 +326,7 @@ class BodyChecker:
             of = line.of.text
             if not c.is_axis(of):
                 near = nearest(of, [*self.names.dims, *self.names.indices, "t"])
-                raise c.fail(
-                    "SEQ0415", f"there is no axis `{of}` to give a second name to", line.of.span, help=near or f"index {of}"
-                )
+                raise c.fail("SEQ0415", f"there is no axis `{of}` to give a second name to", line.of.span, help=near or f"index {of}")
         if line.where is not None:
             with self.at(name, level, "relation"):
                 where = expressions.truth(c, expressions.typed(c, line.where))
@@ -347,9 +339,7 @@ class BodyChecker:
             ahead, past, bound = r.ahead > 0, r.ahead <= -1, r.back
             if where is None and not is_dim(of):
                 ahead, past, bound, whole = True, False, None, of in c.running
-        return spec.Index(
-            name, low, high, of, where, name in c.static_indices(), whole, bound, ahead, past, level, line.name.span
-        )
+        return spec.Index(name, low, high, of, where, name in c.static_indices(), whole, bound, ahead, past, level, line.name.span)
 
     # ---- values -------------------------------------------------------------------------------------------------------
 
@@ -366,9 +356,7 @@ class BodyChecker:
                         f"`{a}` is what {self.body.name} runs along and stands in no shape",
                         a.span,
                         label="every value is that of one step",
-                        help=self.written.paste(
-                            v.line.shape.span, shape([w.text for w in v.line.shape.axes if w.text not in c.running])
-                        )
+                        help=self.written.paste(v.line.shape.span, shape([w.text for w in v.line.shape.axes if w.text not in c.running]))
                         if v.line.shape
                         else "",
                     )
@@ -578,9 +566,7 @@ class BodyChecker:
         kind = self.declared_type(v)
         if axes is None and e is not None:
             axes, kind = (
-                (None, "real")
-                if isinstance(e, x.Eigh | x.Scan) or isinstance(e, x.Invoke) and not e.out and e.outs
-                else (e.axes, e.type)
+                (None, "real") if isinstance(e, x.Eigh | x.Scan) or isinstance(e, x.Invoke) and not e.out and e.outs else (e.axes, e.type)
             )
         bounds = self.bounds(v)
         if v.kind == "param" and start is None and not learned and not line.init:
@@ -700,14 +686,7 @@ class BodyChecker:
         """Along the topology a start reads `once` inputs, params and levels; along a level any value around the stack."""
         for r in x.reads(e):
             u = self.names.values.get(r.name)
-            if (
-                u is None
-                or u.kind in ("param", "const")
-                or u.line.once
-                or not self.body.topology
-                and v.kind == "state"
-                and v.level
-            ):
+            if u is None or u.kind in ("param", "const") or u.line.once or not self.body.topology and v.kind == "state" and v.level:
                 continue
             if v.kind == "state" and v.level and u.level != v.level:
                 continue

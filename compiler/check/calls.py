@@ -43,9 +43,7 @@ def resolve(c: Context, word: s.Expr) -> Callee:
         return Callee(function=c.function_holes[word.id])
     if word.id in c.names.holes:
         default = c.hole_default(word.id)
-        return Callee(
-            key=default.key if default else "", hole=word.id, function=default.function if default else "", holes=inner
-        )
+        return Callee(key=default.key if default else "", hole=word.id, function=default.function if default else "", holes=inner)
     if word.id in c.definitions.bodies:
         return Callee(key=c.definitions.bodies[word.id], holes=inner)
     if word.id in c.definitions.fns or word.id in FUNCTIONS:
@@ -294,10 +292,7 @@ def body(
     unfilled = [
         h
         for h in callee.holes
-        if h.default is None
-        and h.name not in bound.holes
-        and h.name not in dict(ref.holes)
-        and h.name not in c.specialised(key)
+        if h.default is None and h.name not in bound.holes and h.name not in dict(ref.holes) and h.name not in c.specialised(key)
     ]
     if unfilled:
         raise c.fail(
@@ -428,9 +423,7 @@ class _Match:
                     raise c.fail("SEQ0432", f"the dim `{name}` is bound to no whole number", k.span)
                 self.sizes[name] = size
             else:
-                raise c.fail(
-                    "SEQ0431", f"the index `{name}` is bound to no axis", k.span, help=c.written.paste(k.value.span, "t")
-                )
+                raise c.fail("SEQ0431", f"the index `{name}` is bound to no axis", k.span, help=c.written.paste(k.value.span, "t"))
 
     def run_along(self, given: Mapping[str, Expr]) -> tuple[tuple[tuple[str, str, bool], ...], bool]:
         """Along which of the caller's axes the callee runs; or that it runs beside the caller."""
@@ -508,9 +501,7 @@ class _Match:
             help=c.added(self.e.span, f"along = {next((a for a in have if not is_dim(a)), 't')}"),
         )
 
-    def arguments(
-        self, given: Mapping[str, Expr], along: tuple[tuple[str, str, bool], ...], inline: bool
-    ) -> tuple[Argument, ...]:
+    def arguments(self, given: Mapping[str, Expr], along: tuple[tuple[str, str, bool], ...], inline: bool) -> tuple[Argument, ...]:
         """Matches the axes of each argument to those of its input."""
         out = []
         for name, value in given.items():
@@ -525,16 +516,11 @@ class _Match:
             pairs, mapped = match(axes, value.axes, self.pairs)
             for a, b in pairs.items():
                 self.pairs.setdefault(a, b)
-            stray = [
-                a
-                for a in mapped
-                if is_dim(a) and self.c.where == "equation" and any(is_dim(i) and i not in pairs for i in axes)
-            ]
+            stray = [a for a in mapped if is_dim(a) and self.c.where == "equation" and any(is_dim(i) and i not in pairs for i in axes)]
             if stray:
                 raise self.c.fail(
                     "SEQ0430",
-                    f"it is not clear which axis of {shape(value.axes)} is which of "
-                    f"`{name} : {shape(v.axes or ())}` of {self.callee.name}",
+                    f"it is not clear which axis of {shape(value.axes)} is which of `{name} : {shape(v.axes or ())}` of {self.callee.name}",
                     value.span,
                     notes=(Note("the input", v.span),),
                     help=self.c.added(self.e.span, f"{next(i for i in axes if is_dim(i) and i not in pairs)} = {stray[0]}"),
@@ -629,13 +615,15 @@ class _Match:
                 if is_dim(n) and n not in self.sizes and self.open_dim(n):
                     self.sizes[n] = size_of(self.c, here, self.e.span)
                     self.pairs.setdefault(n, here)
-        return [
-            *lead,
-            *(
-                a if a is not None else names.get(n) or self.axis_here(n, False) or n
-                for n, a in zip(v.axes or (), own, strict=True)
-            ),
-        ]
+        made = list(lead)
+        for n, known_here in zip(v.axes or (), own, strict=True):
+            here = known_here or names.get(n) or self.axis_here(n, False)
+            if here is None:
+                here = n
+                if n in self.c.names.dims and n not in self.sizes and self.open_dim(n):  # one name is one size
+                    self.sizes[n] = size_of(self.c, n, self.e.span)
+            made.append(here)
+        return made
 
     def open_dim(self, name: str) -> bool:
         """Whether a dim of the callee has no value or only a default."""

@@ -61,6 +61,11 @@ RESULT_LIMIT = 150
 """How deep a typed expression may be nested: the arguments of functions are trees of their own."""
 
 
+def too_many(sink: Sink) -> bool:
+    """Whether there are so many errors that the stage ends."""
+    return len(sink.found) > ERROR_LIMIT and sum(d.severity == "error" for d in sink.found) > ERROR_LIMIT
+
+
 @dataclass(slots=True)
 class Shared:
     """What the checking of all bodies shares: how deep we are, and what is worked out once."""
@@ -123,12 +128,10 @@ class Context:
 
     # ---- saying things ------------------------------------------------------------------------------------------------
 
-    def fail(
-        self, code: str, message: str, span: Span, *, label: str = "", notes: tuple[Note, ...] = (), help: str = ""
-    ) -> Untypable:
+    def fail(self, code: str, message: str, span: Span, *, label: str = "", notes: tuple[Note, ...] = (), help: str = "") -> Untypable:
         """Reports and gives the exception to raise. Raises `TooLarge` where there are too many errors."""
         self.sink.report(code, message, span, label=label, notes=notes, help=help)
-        if len(self.sink.found) > ERROR_LIMIT:
+        if too_many(self.sink):
             raise TooLarge()
         return Untypable()
 
@@ -161,12 +164,7 @@ class Context:
     @property
     def running(self) -> set[str]:
         """The axes this body runs along: implicit in every value."""
-        return {
-            a
-            for f in self.body.topology
-            if f.head not in ("tree", "dag", "graph")
-            for a in ([w.text for w in f.axes] or [f.head])
-        }
+        return {a for f in self.body.topology if f.head not in ("tree", "dag", "graph") for a in ([w.text for w in f.axes] or [f.head])}
 
     @property
     def chain(self) -> str:
@@ -193,11 +191,7 @@ class Context:
         """Whether a name can stand in a shape."""
         n = self.names
         return (
-            name in n.dims
-            or name in n.indices
-            or name in ("t", "pred", "succ", "batch")
-            or name in n.level_names()
-            or name in self.running
+            name in n.dims or name in n.indices or name in ("t", "pred", "succ", "batch") or name in n.level_names() or name in self.running
         )
 
     def axis_word(self, e: s.Expr) -> str | None:
@@ -247,8 +241,7 @@ class Context:
         out = set()
         for n, (line, _) in self.names.indices.items():
             if line.between is not None and all(
-                not (isinstance(part, s.Call) and part.function == "len")
-                and (not isinstance(part, s.Name) or part.id in self.names.dims)
+                not (isinstance(part, s.Call) and part.function == "len") and (not isinstance(part, s.Name) or part.id in self.names.dims)
                 for end in (line.between.low, line.between.high)
                 for part in _parts(end)
             ):

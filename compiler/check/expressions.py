@@ -47,9 +47,7 @@ def typed(c: Context, e: s.Expr, want: Axes | None = None) -> Expr:
 
 def too_large(c: Context, message: str, e: s.Expr) -> NoReturn:
     """SEQ0290: ends the checking of the body."""
-    c.sink.report(
-        "SEQ0290", message, e.span, help="split it into several equations or bodies, or use rounds in place of nested functions"
-    )
+    c.sink.report("SEQ0290", message, e.span, help="split it into several equations or bodies, or use rounds in place of nested functions")
     raise TooLarge()
 
 
@@ -182,9 +180,7 @@ def name(c: Context, e: s.Name) -> Expr:
     if (number := reads.number(c, e.id, e.span)) is not None:
         return number
     if e.id in n.holes or e.id in c.definitions.names():
-        raise c.fail(
-            "SEQ0222", f"`{e.id}` is a body or a function, not a value", e.span, help=c.written.paste(e.span, f"{e.id}(…)")
-        )
+        raise c.fail("SEQ0222", f"`{e.id}` is a body or a function, not a value", e.span, help=c.written.paste(e.span, f"{e.id}(…)"))
     raise unknown(c, e)
 
 

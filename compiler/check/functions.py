@@ -161,9 +161,7 @@ def builtin(c: Context, e: s.Call, want: Axes | None) -> Expr:
                 raise c.fail("SEQ0415", f"`{f}` takes the name of an axis", e.arguments[0].span)
             known_axis(c, s.Name(word, span=e.arguments[0].span))
             if f == "len":
-                return (
-                    x.DimSize(word, type="int", span=e.span) if word[:1].isupper() else x.Length(word, type="int", span=e.span)
-                )
+                return x.DimSize(word, type="int", span=e.span) if word[:1].isupper() else x.Length(word, type="int", span=e.span)
             if word in c.running:
                 return x.Number(word, type="int", span=e.span)
             return x.Number(word, axes=(word,), type="int", span=e.span)
@@ -285,9 +283,7 @@ def keeping(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None
     count(c, e, *((2, 2) if f == "topk" else (1, 1)))
     arg = expressions.typed(c, e.arguments[0], want)
     if "over" not in k:
-        raise c.fail(
-            "SEQ0414", f"`{f}` needs `over`", e.span, help=c.added(e.span, f"over = {arg.axes[-1] if arg.axes else 'K'}")
-        )
+        raise c.fail("SEQ0414", f"`{f}` needs `over`", e.span, help=c.added(e.span, f"over = {arg.axes[-1] if arg.axes else 'K'}"))
     along = over(c, e, k["over"], arg)
     if f == "topk":
         n = expressions.typed(c, e.arguments[1])
@@ -387,9 +383,7 @@ def gather(c: Context, e: s.Call, k: Mapping[str, s.Keyword]) -> Expr:
         if name == "border":
             border = word.value.id if isinstance(word.value, s.Name) else "?"
             if border not in ("wrap", "clamp", "zero"):
-                raise c.fail(
-                    "SEQ0419", "a border is wrap, clamp or zero", word.value.span, help=c.written.paste(word.value.span, "zero")
-                )
+                raise c.fail("SEQ0419", "a border is wrap, clamp or zero", word.value.span, help=c.written.paste(word.value.span, "zero"))
             continue
         axis = c.axis_word(s.Name(name, span=word.span)) or name
         if axis not in arg.axes:
@@ -420,9 +414,7 @@ def split(c: Context, e: s.Call) -> Expr:
             )
         found = [known_axis(c, p) for p in parts]
         if len(set(found)) != len(found) or set(found) & set(without(out.axes, (k.name,))):
-            raise c.fail(
-                "SEQ0412", f"the result would have an axis twice: {shape((*without(out.axes, (k.name,)), *found))}", k.span
-            )
+            raise c.fail("SEQ0412", f"the result would have an axis twice: {shape((*without(out.axes, (k.name,)), *found))}", k.span)
         axis = k.name
         while len(found) > 1:
             outer, inner = found[0], found[1]
@@ -430,9 +422,7 @@ def split(c: Context, e: s.Call) -> Expr:
                 inner = f"{c.equation}.split~{len(c.sizes)}"
                 c.sizes[inner] = x.Apply("mul", tuple(layers.size_of(c, f, e.span) for f in found[1:]), type="int", span=e.span)
             at = out.axes.index(axis)
-            out = x.Split(
-                out, axis, outer, inner, axes=(*out.axes[:at], outer, inner, *out.axes[at + 1 :]), type=out.type, span=e.span
-            )
+            out = x.Split(out, axis, outer, inner, axes=(*out.axes[:at], outer, inner, *out.axes[at + 1 :]), type=out.type, span=e.span)
             axis, found = inner, found[1:]
     return out
 
@@ -445,9 +435,7 @@ def merge(c: Context, e: s.Call) -> Expr:
         parts = tuple(n.id for n in names(c, k))
         known_axis(c, s.Name(k.name, span=k.span))
         if not parts or not set(parts) <= set(out.axes):
-            raise c.fail(
-                "SEQ0420", f"`merge` joins axes of its operand; this has {shape(out.axes)}", k.span, help=f"{k.name} = [H, K]"
-            )
+            raise c.fail("SEQ0420", f"`merge` joins axes of its operand; this has {shape(out.axes)}", k.span, help=f"{k.name} = [H, K]")
         at = min(out.axes.index(p) for p in parts)
         rest = without(out.axes, parts)
         axes = (*rest[:at], k.name, *rest[at:])
@@ -461,9 +449,7 @@ def concat(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
     args = [expressions.typed(c, a) for a in e.arguments]
     joined = [n.id for n in names(c, k.get("over"))]
     if not joined:
-        raise c.fail(
-            "SEQ0414", "`concat` needs `over`: the axes that are joined", e.span, help=c.added(e.span, "over = [N, M]")
-        )
+        raise c.fail("SEQ0414", "`concat` needs `over`: the axes that are joined", e.span, help=c.added(e.span, "over = [N, M]"))
     each = joined if len(joined) == len(args) else [""] * len(args)
     overs = tuple(o if o in a.axes else next((j for j in joined if j in a.axes), "") for o, a in zip(each, args, strict=True))
     kept: list[str] = []
@@ -492,9 +478,7 @@ def concat(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
         raise c.fail("SEQ0421", f"the declared shape {shape(want)} must have one new axis beside {shape(kept)}", e.span)
     texts = {a.type for a in args}
     kind = "text" if texts == {"text"} else "bool" if texts == {"bool"} else align.promoted(c, args, "`concat`")
-    return x.Concat(
-        tuple(args), overs, fresh[0], axes=tuple(a for a in want if a in kept or a == fresh[0]), type=kind, span=e.span
-    )
+    return x.Concat(tuple(args), overs, fresh[0], axes=tuple(a for a in want if a in kept or a == fresh[0]), type=kind, span=e.span)
 
 
 def grad(c: Context, e: s.Call) -> Expr:
@@ -506,9 +490,7 @@ def grad(c: Context, e: s.Call) -> Expr:
             "SEQ0416",
             f"`grad` takes the derivative of a real scalar, this has {shape(loss.axes)}",
             loss.span,
-            help=c.written.paste(loss.span, f"sum({c.written.text(loss.span)}, over = {_listed(loss.axes)})")
-            if loss.axes
-            else "",
+            help=c.written.paste(loss.span, f"sum({c.written.text(loss.span)}, over = {_listed(loss.axes)})") if loss.axes else "",
         )
     if not isinstance(wrt, x.Read) or wrt.type not in ("real", "complex"):
         raise c.fail("SEQ0416", "`grad` is taken by a value that is read", wrt.span, help="grad(loss, M[t-1])")
@@ -585,9 +567,7 @@ def _keeps_shape(c: Context, name: str, scope: Definitions) -> bool:
             stack.pop()
             continue
         path.add(key)
-        stack += [
-            inner.fns[f] for f in calls if f in inner.fns and inner.fns[f][0] not in known and inner.fns[f][0] not in path
-        ]
+        stack += [inner.fns[f] for f in calls if f in inner.fns and inner.fns[f][0] not in known and inner.fns[f][0] not in path]
     return known[scope.fns[name][0]]
 
 

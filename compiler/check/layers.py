@@ -221,9 +221,7 @@ def per_axes(c: Context, k: Mapping[str, s.Keyword], args: Sequence[Expr]) -> Ax
                 help=c.written.paste(n.span, next((a for o in args for a in o.axes if is_dim(a)), "…")),
             )
         if not is_dim(n.id) and n.id not in c.static_indices():
-            raise c.fail(
-                "SEQ0424", f"the size of `{n.id}` is known only in the run, so it cannot have weights of its own", n.span
-            )
+            raise c.fail("SEQ0424", f"the size of `{n.id}` is known only in the run, so it cannot have weights of its own", n.span)
         out.append(n.id)
     return tuple(out)
 
@@ -278,9 +276,7 @@ def linear(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
     axes = ordered(want, (*mapped, *per, *out))
     if len(parts) == 1:
         return parts[0] if set(parts[0].axes) == set(axes) else x.Expand(parts[0], axes=axes, type=parts[0].type, span=e.span)
-    return x.Apply(
-        "add", tuple(parts), axes=axes, type="complex" if any(p.type == "complex" for p in parts) else "real", span=e.span
-    )
+    return x.Apply("add", tuple(parts), axes=axes, type="complex" if any(p.type == "complex" for p in parts) else "real", span=e.span)
 
 
 def ordered(want: Axes | None, axes: Axes) -> Axes:
@@ -368,17 +364,13 @@ def lowrank(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None
     up_axes = (*per, *out, rank_axis)
     up = parameter(c, f"{where}.up", up_axes, started(c, init, up_axes, fan(c, [rank], up_axes, e.span)), "real", e.span)
     renamed = rename(arg, over, inner)
-    low = x.Contract(
-        renamed, down, tuple(inner), axes=(*[a for a in renamed.axes if a not in inner], rank_axis), type="real", span=e.span
-    )
+    low = x.Contract(renamed, down, tuple(inner), axes=(*[a for a in renamed.axes if a not in inner], rank_axis), type="real", span=e.span)
     axes = ordered(want, (*mapped, *per, *out))
     high = x.Contract(low, up, (rank_axis,), axes=axes, type="real", span=e.span)
     if not biased:
         return high
     b_axes = (*per, *out)
-    bias = parameter(
-        c, f"{where}.bias", b_axes, started(c, k.get("bias"), b_axes, fan(c, [rank], b_axes, e.span)), "real", e.span
-    )
+    bias = parameter(c, f"{where}.bias", b_axes, started(c, k.get("bias"), b_axes, fan(c, [rank], b_axes, e.span)), "real", e.span)
     return x.Apply("add", (high, bias), axes=axes, type="real", span=e.span)
 
 
@@ -391,9 +383,7 @@ def embedding(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | No
         raise c.fail("SEQ0227", "`embedding` takes one operand", e.span)
     ids = expressions.typed(c, e.arguments[0])
     if ids.type != "int":
-        raise c.fail(
-            "SEQ0408", "`embedding` reads whole numbers, this is a real", ids.span, help="in ids : [t] of int in [0, W)"
-        )
+        raise c.fail("SEQ0408", "`embedding` reads whole numbers, this is a real", ids.span, help="in ids : [t] of int in [0, W)")
     if "weight" in k:
         table = expressions.typed(c, k["weight"].value)
         if not table.axes:
@@ -433,9 +423,7 @@ def vocabulary(c: Context, ids: Expr, written: s.Expr) -> Expr:
             "SEQ0425",
             "the size of this table is not known: what is looked up has no range",
             ids.span,
-            help=f"{c.written.text(v.line.span)} in [0, W)"
-            if v is not None and v.value is None
-            else "ids : [t] of int in [0, W) = …",
+            help=f"{c.written.text(v.line.span)} in [0, W)" if v is not None and v.value is None else "ids : [t] of int in [0, W) = …",
         )
     where, c.where = c.where, "dims"
     try:
@@ -443,9 +431,7 @@ def vocabulary(c: Context, ids: Expr, written: s.Expr) -> Expr:
     finally:
         c.where = where
     if isinstance(high, x.Literal_) and high.value == float("inf"):
-        raise c.fail(
-            "SEQ0425", "the size of this table is not known: the range of what is looked up is open", ids.span, help="in [0, W)"
-        )
+        raise c.fail("SEQ0425", "the size of this table is not known: the range of what is looked up is open", ids.span, help="in [0, W)")
     if r.high_open:
         return high
     return x.Apply("add", (high, literal(1, high.span)), type="int", span=high.span)
@@ -481,13 +467,9 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
             functions.over(c, e, k.get("over"), next(a for a in args if o not in a.axes))
     causal = pad == "causal"
     if causal and len(over) > 1:
-        raise c.fail(
-            "SEQ0426", "a convolution over several axes needs an explicit `pad`", e.span, help=c.added(e.span, "pad = zero")
-        )
+        raise c.fail("SEQ0426", "a convolution over several axes needs an explicit `pad`", e.span, help=c.added(e.span, "pad = zero"))
     if not causal and any(o in c.running for o in over):
-        raise c.fail(
-            "SEQ0304", "a convolution with `pad` looks ahead along the cell's chain", e.span, help="leave `pad` out: causal"
-        )
+        raise c.fail("SEQ0304", "a convolution with `pad` looks ahead along the cell's chain", e.span, help="leave `pad` out: causal")
     size = expressions.typed(c, k["kernel"].value)
     stride = expressions.typed(c, k["stride"].value) if "stride" in k else literal(1, e.span)
     dilation = expressions.typed(c, k["dilation"].value) if "dilation" in k else literal(1, e.span)
@@ -511,9 +493,7 @@ def conv(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
         axes = (*(p for p in per if p in arg.axes), *out, *inner, *taps)
         sizes = [*(size_of(c, i, e.span) for i in mix), *([size] * len(taps))]
         fans += [x.Apply("mul", tuple(sizes), type="int", span=e.span)] if len(sizes) > 1 else sizes
-        kernels.append(
-            parameter(c, f"{where}.{name}", axes, started(c, k.get("init"), axes, fan(c, sizes, axes, e.span)), "real", e.span)
-        )
+        kernels.append(parameter(c, f"{where}.{name}", axes, started(c, k.get("init"), axes, fan(c, sizes, axes, e.span)), "real", e.span))
         mixes.append(tuple(zip(mix, inner, strict=True)))
         operands.append(c.history(arg, f"{where}.{name}.past", e.span) if causal else arg)
     bias: Expr | None = None
@@ -580,9 +560,7 @@ def conv_result(
     shown = tuple(o for o in over if o not in c.running)
     lost = [a for a in (*mapped, *per) if a not in want]
     if lost:
-        raise c.fail(
-            "SEQ0423", f"`conv` is mapped over {shape(lost)}, which the declared shape {shape(want)} does not have", e.span
-        )
+        raise c.fail("SEQ0423", f"`conv` is mapped over {shape(lost)}, which the declared shape {shape(want)} does not have", e.span)
     fresh = [a for a in want if a not in mapped and a not in per]
     if keeps or all(o in fresh for o in shown):
         missing = [o for o in shown if o not in fresh]
@@ -642,9 +620,7 @@ def norm(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None) -
     where = ""
     if (affine and scaled) or e.function == "batchnorm":
         if c.fns or c.where not in ("equation", "start"):
-            raise c.fail(
-                "SEQ0429", f"`{e.function}` owns parameters and stands in equations only", e.span, help="affine = none"
-            )
+            raise c.fail("SEQ0429", f"`{e.function}` owns parameters and stands in equations only", e.span, help="affine = none")
         _, where = prefix(c, e, k, input_names(c, e.arguments))
     if affine and scaled:
         gain = parameter(c, f"{where}.gain", scaled, literal(1, e.span), "real", e.span)

@@ -109,6 +109,7 @@ class _Collector:
         self.body, self.sink, self.names, self.written = body, sink, Names(), written
         self.wanted = 0
         self.given: set[str] = set()
+        self.blocks: dict[str, list[LevelBlock]] = {}
         self.places: dict[str, Span] = {}
         self.later: list[tuple[s.Declaration, tuple[str, ...]]] = []
 
@@ -206,11 +207,11 @@ class _Collector:
 
     def level(self, line: s.Level, level: tuple[str, ...]) -> None:
         name = line.name.text
-        heads = [b for b in self.names.levels.values() if b.line.name.text == name] if name in self.names.heads else []
+        heads = self.blocks.setdefault(name, [])
         self.names.heads.add(name)
         if not heads and name not in self.names.indices:
             self.claim(line.name)
-        if any(b.id in level for b in heads):
+        if any(self.names.levels[i].line.name.text == name for i in level):
             self.sink.report(
                 "SEQ0201",
                 f"`{name}` already heads a block around this one",
@@ -218,7 +219,8 @@ class _Collector:
                 notes=(Note("here", heads[0].line.name.span),),
             )
         ident = name if not heads else f"{name}#{len(heads) + 1}"
-        self.names.levels[ident] = LevelBlock(ident, line, level, len(self.names.levels))
+        self.names.levels[ident] = block = LevelBlock(ident, line, level, len(self.names.levels))
+        heads.append(block)
         self.lines(line.lines, (*level, ident))
 
     def declaration(self, line: s.Declaration, level: tuple[str, ...]) -> None:
@@ -254,14 +256,10 @@ class _Collector:
                 f"there is no type `{line.type}`",
                 line.type.span,
                 label=f"types are {', '.join(TYPES)}",
-                help=self.written.paste(
-                    line.type.span, WIDTHS.get(line.type.text) or nearest(line.type.text, list(TYPES)) or "f32"
-                ),
+                help=self.written.paste(line.type.span, WIDTHS.get(line.type.text) or nearest(line.type.text, list(TYPES)) or "f32"),
             )
         kind = KINDS.get(line.kind, line.kind)
-        made = Declared(
-            name, kind, line, line if line.value is not None else None, level, kind == "out", len(self.names.values)
-        )
+        made = Declared(name, kind, line, line if line.value is not None else None, level, kind == "out", len(self.names.values))
         self.names.values[name] = made
         if line.shape is None:
             self.needs_shape(made)
@@ -313,9 +311,7 @@ class _Collector:
                 return
             if not self.claim(line.name):
                 return
-            made = Declared(
-                name, KINDS.get(line.kind, line.kind), line, line, level, line.kind == "out", len(self.names.values)
-            )
+            made = Declared(name, KINDS.get(line.kind, line.kind), line, line, level, line.kind == "out", len(self.names.values))
             self.names.values[name] = made
             self.needs_shape(made)
             return
@@ -377,9 +373,7 @@ class _Collector:
                     help=f"{self.written.text(v.line.span)} = …",
                 )
         if not self.wanted and not any(v.kind in ("loss",) for v in self.names.values.values()):
-            last = next(
-                (v.name for v in reversed(self.names.values.values()) if v.kind in ("state", "let", "gate")), "y : [D] = …"
-            )
+            last = next((v.name for v in reversed(self.names.values.values()) if v.kind in ("state", "let", "gate")), "y : [D] = …")
             self.sink.report(
                 "SEQ0213",
                 f"{self.body.name} gives nothing back",

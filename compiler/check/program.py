@@ -13,7 +13,7 @@ from dataclasses import fields
 
 from seqc.compiler.check import expressions
 from seqc.compiler.check.body import BodyChecker
-from seqc.compiler.check.context import ERROR_LIMIT, Bound, Context, Definitions, Shared, TooLarge, Untypable
+from seqc.compiler.check.context import ERROR_LIMIT, Bound, Context, Definitions, Shared, TooLarge, Untypable, too_many
 from seqc.compiler.check.names import Names
 from seqc.compiler.check.rules import RULES
 from seqc.compiler.check.words import FUNCTIONS, TYPES
@@ -73,9 +73,11 @@ class _Checker:
             for b in bodies.values():
                 for rule in RULES:
                     rule(b, self.sink, self.written)
+                    if too_many(self.sink):
+                        raise TooLarge()
         except TooLarge:
             bodies = {}
-            if len(self.sink.found) > ERROR_LIMIT:
+            if too_many(self.sink):
                 last = max((d.span for d in self.sink.found), default=self.project.main.span)
                 self.sink.report("SEQ0150", f"there are more than {ERROR_LIMIT} errors; the rest is left out", last)
         self.stop()
@@ -104,9 +106,7 @@ class _Checker:
             for code in rest.split()[:1]
             if mark
         }
-        self.sink.found[:] = [
-            d for d in self.sink.found if d.severity == "error" or (d.span.file, d.span.line, d.code) not in allowed
-        ]
+        self.sink.found[:] = [d for d in self.sink.found if d.severity == "error" or (d.span.file, d.span.line, d.code) not in allowed]
         self.sink.stop()
 
     def callees_first(self, keys: Sequence[str]) -> None:
@@ -247,9 +247,7 @@ class _Checker:
         self.open.append(key)
         definitions = self.scopes[home.partition(":")[0]]
         if injected is not None:
-            definitions = Definitions(
-                definitions.bodies, {**definitions.fns, **injected.fns}, definitions.operators, definitions.externs
-            )
+            definitions = Definitions(definitions.bodies, {**definitions.fns, **injected.fns}, definitions.operators, definitions.externs)
         made = None
         try:
             made = BodyChecker(
@@ -267,7 +265,7 @@ class _Checker:
                 self.shared,
             ).run()
         except TooLarge:
-            if len(self.sink.found) > ERROR_LIMIT:
+            if too_many(self.sink):
                 raise
         finally:
             self.open.pop()
@@ -307,16 +305,13 @@ class _Checker:
 
     def make_operator(self, key: str, line: s.Operator) -> spec.Operator | None:
         fields = tuple(
-            (f.name.text, tuple(a.text for a in f.shape.axes), TYPES.get(f.type.text, "real") if f.type else "real")
-            for f in line.fields
+            (f.name.text, tuple(a.text for a in f.shape.axes), TYPES.get(f.type.text, "real") if f.type else "real") for f in line.fields
         )
         dims = {a for _, axes, _ in fields for a in axes}
         names = Names()
         names.dims = {d: s.Dim(s.Word(d), None) for d in dims}
         fake = s.Body("block", line.name, (), (), ())
-        c = Context(
-            fake, names, self.scopes[key.partition(":")[0]], self.sink, self.body, self.operator, self.extern, self.fn_scope
-        )
+        c = Context(fake, names, self.scopes[key.partition(":")[0]], self.sink, self.body, self.operator, self.extern, self.fn_scope)
         c.where, c.written = "operator", self.written
         ok = True
         identity: list[Expr] = []
@@ -364,11 +359,7 @@ class _Checker:
             if n not in {f for f, _, _ in fields}:
                 self.sink.report("SEQ0239", f"{line.name} has no field `{n}`", given[n].name.span)
                 ok = False
-        return (
-            spec.Operator(key, line.name.text, fields, tuple(identity), tuple(combine), line.doc, line.name.span)
-            if ok
-            else None
-        )
+        return spec.Operator(key, line.name.text, fields, tuple(identity), tuple(combine), line.doc, line.name.span) if ok else None
 
     def extern(self, key: str) -> spec.Extern | None:
         """A checked extern."""
@@ -409,9 +400,7 @@ class _Checker:
         seen: dict[str, Span] = {}
         for p in line.parameters:
             if p.text in seen:
-                self.sink.report(
-                    "SEQ0201", f"`{line.name}` has two parameters `{p}`", p.span, notes=(Note("the first one", seen[p.text]),)
-                )
+                self.sink.report("SEQ0201", f"`{line.name}` has two parameters `{p}`", p.span, notes=(Note("the first one", seen[p.text]),))
             seen[p.text] = p.span
 
 

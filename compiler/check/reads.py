@@ -32,12 +32,7 @@ def number(c: Context, name: str, span: Span) -> Expr | None:
         return x.Number(name, type="int", span=span)
     if name == "call":
         return x.Number(name, type="int", span=span)
-    if (
-        name in c.names.indices
-        or name in c.names.level_names()
-        or name in ("t", "batch", "pred", "succ")
-        or name in c.tree_slots()
-    ):
+    if name in c.names.indices or name in c.names.level_names() or name in ("t", "batch", "pred", "succ") or name in c.tree_slots():
         return x.Number(name, axes=(name,), type="int", span=span)
     return None
 
@@ -96,9 +91,7 @@ def field_read(c: Context, name: str, path: list[str], span: Span) -> Expr:
         label=f"did you mean `{near}`?" if near else "",
         notes=()
         if near
-        else (
-            Note(f"it has {', '.join(f'`{f}`' for f in list(found)[:12])}" if found else "only calls and layers have fields"),
-        ),
+        else (Note(f"it has {', '.join(f'`{f}`' for f in list(found)[:12])}" if found else "only calls and layers have fields"),),
         help=c.written.paste(span, f"{name}.{near}") if near else "",
     )
 
@@ -184,12 +177,7 @@ def needs_start(c: Context, r: Read) -> None:
         return
     for m in r.moves:
         outside = m.kind in ("lag", "window", "call") and not (m.kind == "lag" and m.axis in ("pred", "succ"))
-        if (
-            outside
-            and v.line.init is None
-            and v.kind not in ("param", "const")
-            and not (m.kind == "lag" and c.is_level(m.axis))
-        ):
+        if outside and v.line.init is None and v.kind not in ("param", "const") and not (m.kind == "lag" and c.is_level(m.axis)):
             if v.kind == "state" or ("SEQ0303", r.name) in c.told:
                 return
             c.told.add(("SEQ0303", r.name))
@@ -246,7 +234,7 @@ def one(c: Context, base: Read, item: s.Expr | s.At, axes: list[str]) -> tuple[M
 
 def axis_of(c: Context, base: Read, index: Expr, axes: list[str]) -> str | None:
     """The axis that a position in short form names."""
-    numbers = [n.of for n in x.walk(index) if isinstance(n, x.Number)]
+    numbers = _numbers(index)
     for n in numbers:
         if n in axes or n in c.running or c.is_level_id(n) or n in ("call", "pred", "succ"):
             return n
@@ -262,12 +250,30 @@ def axis_of(c: Context, base: Read, index: Expr, axes: list[str]) -> str | None:
             mine = c.names.indices.get(a)
             if mine is not None and mine[0].of is not None and mine[0].of.text in (n, of):
                 return a
+    for n in numbers:
+        for a in (*axes, *c.running):
+            if same_set(c, a, n):
+                return a
     return next(iter(c.tree_slots() & set(numbers)), None)
 
 
-def classify(
-    c: Context, base: Read, axis: str, index: Expr, span: Span, axes: list[str]
-) -> tuple[Move | None, tuple[str, ...]]:
+def _numbers(index: Expr) -> list[str]:
+    """The axes whose numbers stand in a position; those inside of what it reads belong to that read."""
+    out: list[str] = []
+    stack = [index]
+    seen: set[int] = set()
+    while stack:
+        n = stack.pop()
+        if id(n) in seen or isinstance(n, Read):
+            continue
+        seen.add(id(n))
+        if isinstance(n, x.Number):
+            out.append(n.of)
+        stack.extend(reversed(list(x.children(n))))
+    return out
+
+
+def classify(c: Context, base: Read, axis: str, index: Expr, span: Span, axes: list[str]) -> tuple[Move | None, tuple[str, ...]]:
     """What kind of move a position along `axis` is."""
     if isinstance(index, x.Number) and index.of in c.tree_slots():
         return Move("pred", index.of, x.Number(index.of, type="int", span=span), past=True), ()

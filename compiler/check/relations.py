@@ -103,15 +103,11 @@ class Ranges:
                     corners = [0.0 if 0 in (p, q) else p * q for p in (low, high) for q in (l2, h2)]
                     low, high = min(corners), max(corners)
                 return low, high
-            case x.Apply(fn="floor" | "ceil" | "div", args=args) if e.fn != "div" or isinstance(
-                args[-1], x.Literal_ | x.DimSize
-            ):
+            case x.Apply(fn="floor" | "ceil" | "div", args=args) if e.fn != "div" or isinstance(args[-1], x.Literal_ | x.DimSize):
                 low, high = of(args[0])
                 if e.fn == "div":
                     dl, dh = of(args[1])
-                    return (
-                        (low / dh if low >= 0 else low / dl, high / dl if high >= 0 else high / dh) if dl > 0 else (-INF, INF)
-                    )
+                    return (low / dh if low >= 0 else low / dl, high / dl if high >= 0 else high / dh) if dl > 0 else (-INF, INF)
                 return (float("-inf") if low == -INF else low - (e.fn == "floor" and low != int(low)), high)
             case x.Apply(fn="mod", args=(_, n)):
                 return 0, of(n)[1] - 1
@@ -187,11 +183,5 @@ def reach(condition: Expr | None, s: str, t: str, ranges: Ranges) -> Reach:
             terms: list[Expr] = [e if k < 0 else x.Apply("neg", (e,), type=e.type) for k, e in f.rest for _ in range(abs(k))]
             if strict:
                 terms.append(x.Literal_(-1, type="int"))
-            back = (
-                terms[0]
-                if len(terms) == 1
-                else x.Apply("add", tuple(terms), type="int")
-                if terms
-                else x.Literal_(0, type="int")
-            )
+            back = terms[0] if len(terms) == 1 else x.Apply("add", tuple(terms), type="int") if terms else x.Literal_(0, type="int")
     return Reach(ahead, back)

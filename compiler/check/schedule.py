@@ -95,9 +95,7 @@ def _options(c: Context, call: s.Call, word: str) -> tuple[tuple[str, str | floa
             )
         if isinstance(value, s.Name) and name == "jacobian":
             if value.id not in ("full", "diagonal", "none"):
-                raise c.fail(
-                    "SEQ0238", "a Jacobian is full, diagonal or none", value.span, help=c.written.paste(value.span, "diagonal")
-                )
+                raise c.fail("SEQ0238", "a Jacobian is full, diagonal or none", value.span, help=c.written.paste(value.span, "diagonal"))
             out.append((name, value.id))
             continue
         number = expressions.typed(c, value)

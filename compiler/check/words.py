@@ -49,9 +49,7 @@ OTHERS = (
 FUNCTIONS = frozenset([*ELEMENTWISE, *REDUCING, *KEEPING, *NORMS, *LAYERS, *DRAWS, *OTHERS])
 """Every function of language.md section 5."""
 
-PASSES_SHAPE = frozenset(
-    [*ELEMENTWISE, "softmax", "cumsum", "l2norm", "rank", "fft", "ifft", "inverse", "matrix_exp", *NORMS, "dropout"]
-)
+PASSES_SHAPE = frozenset([*ELEMENTWISE, "softmax", "cumsum", "l2norm", "rank", "fft", "ifft", "inverse", "matrix_exp", *NORMS, "dropout"])
 """What may stand between a layer and the `=` whose declared shape it takes."""
 
 CONSTANTS = ("true", "false", "none", "pi", "inf")

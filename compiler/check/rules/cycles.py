@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import networkx as nx
 
+from seqc.compiler.check.context import too_many
 from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
 from seqc.compiler.ir import expr as x
@@ -20,6 +21,8 @@ def check(body: spec.Body, sink: Sink, written: Written) -> None:
     graph = same_step_graph(body)
     table = body.table
     for component in nx.strongly_connected_components(graph):
+        if too_many(sink):
+            return
         first = next(iter(component))
         if len(component) == 1 and not graph.has_edge(first, first):
             continue
@@ -36,11 +39,7 @@ def check(body: spec.Body, sink: Sink, written: Written) -> None:
         fixed = _fix(reader, start, chain)
         notes = [Note(f"the loop: {' -> '.join(loop)}")]
         if states:
-            notes.append(
-                Note(
-                    f"`state {start}` is declared here; its value of the step before is `{start}[{chain}-1]`", table[start].span
-                )
-            )
+            notes.append(Note(f"`state {start}` is declared here; its value of the step before is `{start}[{chain}-1]`", table[start].span))
         sink.report(
             "SEQ0301",
             f"`{start}` needs its own value of the same step",

@@ -209,9 +209,7 @@ class Ranges:
             case x.Read():
                 v = self.table.get(e.name)
                 inside = v is not None and v.bounds is not None and self.numbers.same(v.bounds.high, limit)
-                return (
-                    inside and v is not None and v.bounds is not None and (v.bounds.high_open or not strict) and self.stays(e)
-                )
+                return inside and v is not None and v.bounds is not None and (v.bounds.high_open or not strict) and self.stays(e)
             case x.Reduce(fn="argmax", over=over):
                 return len(over) == 1 and isinstance(limit, x.DimSize) and limit.dim == over[0]
             case x.Along(fn="rank", over=over):
@@ -231,14 +229,21 @@ class Ranges:
 
     def holds(self, e: Expr) -> bool:
         """Whether a comparison is true for all values of the intervals."""
-        self.steps = 0
-        return self.is_true(e)
+        stack, seen = [e], set[int]()
+        while stack:
+            n = stack.pop()
+            if id(n) in seen:
+                continue
+            seen.add(id(n))
+            if isinstance(n, x.Apply) and n.fn == "and":
+                stack.extend(n.args)
+            elif not self.is_true(n):
+                return False
+        return True
 
     def is_true(self, e: Expr) -> bool:
-        """The same, within a budget of steps."""
+        """The same of a single comparison."""
         match e:
-            case x.Apply(fn="and", args=args):
-                return self.spend() and all(self.is_true(a) for a in args)
             case x.Apply(fn="le" | "lt" | "ge" | "gt" as fn, args=(a, b)):
                 if fn in ("ge", "gt"):
                     a, b = b, a
