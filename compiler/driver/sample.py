@@ -44,9 +44,7 @@ def inputs_of(body: Body, given: tuple[str, ...] = (), *, losses: bool = False) 
     wanted = reached(body, body.outs)
     if losses:
         wanted |= reached(body, [v.name for v in body.values if v.kind == "loss"])
-    return [
-        v for v in body.values if v.kind == "input" and v.name in wanted and (v.value is None or is_draw(v) or v.name in given)
-    ]
+    return [v for v in body.values if v.kind == "input" and v.name in wanted and (v.value is None or is_draw(v) or v.name in given)]
 
 
 def reached(body: Body, roots: Iterable[str]) -> set[str]:
@@ -54,6 +52,7 @@ def reached(body: Body, roots: Iterable[str]) -> set[str]:
     table = body.table
     seen: set[str] = set()
     todo = list(roots)
+    todo += [r.name for i in body.indices if i.where is not None for r in reads(i.where)]
     while todo:
         name = todo.pop()
         if name in seen or name not in table:
@@ -73,9 +72,14 @@ def lengths_of(body: Body, sizes: Sizes, time: int) -> dict[str, int]:
     for index in body.indices:
         if index.low is not None and index.high is not None:
             out[index.name] = _extent(index.low, index.high, sizes)
+        elif index.of in sizes:
+            out[index.name] = sizes[index.of]
         elif not index.of:
             out[index.name] = LENGTH
     out.setdefault("t", time)
+    for index in body.indices:
+        if index.of in out:
+            out.setdefault(index.name, out[index.of])
     return out
 
 
@@ -126,7 +130,7 @@ def _values(v: Value, shape: tuple[int, ...], sizes: Sizes, generator: Any, dtyp
     low, high = _ends(v, sizes)
     if v.type == "int":
         first = 0 if low is None else int(low) + (v.bounds is not None and v.bounds.low_open)
-        last = first + 4 if high is None else int(high) - (v.bounds is not None and v.bounds.high_open)
+        last = first + 1 if high is None else int(high) - (v.bounds is not None and v.bounds.high_open)
         return torch.randint(first, max(first, last) + 1, shape, generator=generator)
     if v.type == "complex":
         pair = torch.randn((*shape, 2), generator=generator, dtype=torch.float64)

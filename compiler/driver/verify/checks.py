@@ -102,8 +102,7 @@ def _stacked(subject: Subject, found: list[Tensors]) -> Tensors:
     import torch
 
     return [
-        torch.stack([outs[i] for outs in found], 1) if subject.has_time(name) else found[-1][i]
-        for i, name in enumerate(subject.body.outs)
+        torch.stack([outs[i] for outs in found], 1) if subject.has_time(name) else found[-1][i] for i, name in enumerate(subject.body.outs)
     ]
 
 
@@ -192,11 +191,21 @@ def reset(subject: Subject, layer: Any, dtype: str) -> Outcome:
 
 
 def padding(subject: Subject, layer: Any, dtype: str) -> Outcome:
-    """Rows of several lengths with NaN behind the end against each on its own; gradients must stay finite."""
+    """Rows of several lengths with NaN behind the end against each on its own; gradients must stay finite.
+
+    A module that frames its steps takes lengths that fill frames only; it says so (ValueError), and gets halves and wholes."""
+    uneven = [max(0, subject.steps - i) if i else subject.steps // 2 for i in range(subject.batch)]
+    halves = [subject.steps // 2 if i % 2 == 0 else subject.steps for i in range(subject.batch)]
+    try:
+        return _padded(subject, layer, dtype, uneven)
+    except ValueError:
+        return _padded(subject, layer, dtype, halves)
+
+
+def _padded(subject: Subject, layer: Any, dtype: str, lengths: list[int]) -> Outcome:
     import torch
 
     values = subject.cast(subject.sample, dtype)
-    lengths = [max(0, subject.steps - i) if i else subject.steps // 2 for i in range(subject.batch)]
     spoiled = {}
     for k, v in values.items():
         v = v.clone()

@@ -102,8 +102,12 @@ def _program(
     tick: Callable[[str], None],
 ) -> Iterator[Check]:
     """Checks one program of a body: with none of its optional inputs given, or some."""
-    measure = _reference(subject)
-    slack = _slack(subject, measure)
+    try:
+        measure = _reference(subject)
+        slack = _slack(subject, measure) if subject.body.outs else {}
+    except Exception as error:
+        yield Check(name, "reference", "sequential", "float64", "all", "failed", note=_said(error))
+        return
     for executor in EXECUTORS:
         if backends and executor.name not in backends:
             continue
@@ -124,30 +128,47 @@ def _modes(executor: Executor, components: Components, scan: str) -> list[str]:
 
 
 def _subject(body: Body, make: Make, cell: Mapping[str, Any], sizes: Mapping[str, int], given: tuple[str, ...]) -> Subject:
-    """Small sizes with which the module can be built, and inputs for it."""
+    """Small sizes and a length with which the module can be built and run, and inputs for it.
+
+    A module that says of itself that sizes do not fit (ValueError) is asked again with others; any other error is its fault."""
+    import torch
+
     why: Exception | None = None
     for found in small(body, sizes):
 
         def build(backend: str, mode: str, dtype: str, found: Mapping[str, int] = found) -> Any:
             return make(body.name, backend, mode, dtype, **found)
 
-        values = sample.draw(body, found, BATCH, STEPS, given=given)
-        loss = None
-        if any(v.kind == "loss" for v in body.values):
-            loss = sample.draw(body, found, BATCH, STEPS, losses=True, given=given)
-        subject = Subject(
-            body, found, build, values, loss, BATCH, STEPS, streams=cell.get("streams") == "step", surrogate=_surrogate(body)
-        )
-        try:
-            import torch
-
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                subject.layer("reference", "sequential", "float64")
-        except (ValueError, TypeError) as error:
-            why = error
-            continue
-        return subject
+        for steps in (STEPS, 8, 12):
+            lengths = sample.lengths_of(body, found, steps)
+            values = sample.draw(body, found, BATCH, steps, given=given)
+            loss = None
+            if any(v.kind == "loss" for v in body.values):
+                loss = sample.draw(body, found, BATCH, steps, losses=True, given=given)
+            subject = Subject(
+                body,
+                found,
+                build,
+                values,
+                loss,
+                BATCH,
+                lengths[body.chain] if body.chain else steps,
+                streams=cell.get("streams") == "step",
+                free=not body.topology or all(f.low is None for f in body.topology),
+                surrogate=_surrogate(body),
+            )
+            try:
+                with torch.random.fork_rng(devices=[]), torch.no_grad():
+                    torch.manual_seed(0)
+                    layer = subject.layer("reference", "sequential", "float64")
+                    if body.outs:
+                        run(layer, values.values)
+            except ValueError as error:
+                why = error
+                continue
+            except Exception:
+                pass
+            return subject
     raise Unusable(f"no small sizes fit{f': {why}' if why else ''}", "give sizes with --set")
 
 
@@ -164,8 +185,10 @@ def _surrogate(body: Body) -> str:
 def _reference(subject: Subject) -> dict[str, list[Any]]:
     """What everything is compared with."""
     layer = subject.layer("reference", "sequential", "float64")
-    result = run(layer, subject.cast(subject.sample, "float64"))
-    found = {"values": result.outs, "final state": result.leaves, "gradients": checks.gradients(subject, layer, "float64")}
+    found: dict[str, list[Any]] = {}
+    if subject.body.outs:
+        result = run(layer, subject.cast(subject.sample, "float64"))
+        found = {"values": result.outs, "final state": result.leaves, "gradients": checks.gradients(subject, layer, "float64")}
     if subject.loss is not None:
         found["losses"] = _losses(layer, subject, "float64")
     return found
@@ -188,9 +211,7 @@ def _slack(subject: Subject, measure: Mapping[str, list[Any]]) -> dict[str, list
         with torch.no_grad():
             for p in layer.parameters():
                 p.copy_(shaken(p))
-        other = replace(
-            subject, sample=replace(subject.sample, values={k: shaken(v) for k, v in subject.sample.values.items()})
-        )
+        other = replace(subject, sample=replace(subject.sample, values={k: shaken(v) for k, v in subject.sample.values.items()}))
         result = run(layer, other.cast(other.sample, "float64"))
         found = {"values": result.outs, "final state": result.leaves, "gradients": checks.gradients(other, layer, "float64")}
         for what, tensors in found.items():
@@ -226,10 +247,12 @@ def _one(
 
     values = subject.cast(subject.sample, dtype)
     out = limit_of(dtype, subject.steps)
-    yield compared("values", lambda: run(layer, values).outs, out)
-    yield compared("final state", lambda: run(layer, values).leaves, out)
     if subject.loss is not None:
         yield compared("losses", lambda: _losses(layer, subject, dtype), out)
+    if not subject.body.outs:
+        return
+    yield compared("values", lambda: run(layer, values).outs, out)
+    yield compared("final state", lambda: run(layer, values).leaves, out)
     yield compared("gradients", lambda: checks.gradients(subject, layer, dtype), limit_of(dtype, subject.steps, gradient=True))
     if dtype == "float64":
         if subject.surrogate:
@@ -249,6 +272,8 @@ def _not_for(subject: Subject, what: str) -> str:
     timed = any(t is not None for t in subject.sample.time.values()) or bool(subject.body.chain)
     if not timed:
         return "there are no steps"
+    if what != "step = forward" and not subject.free:
+        return "it runs over a range of fixed length"
     if what in ("step = forward", "splits = whole", "packed = apart", "reset") and not subject.streams:
         return "it does not run step by step"
     if what in ("packed = apart", "reset", "NaN in padding") and not all(map(subject.has_time, subject.body.outs)):

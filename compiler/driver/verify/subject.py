@@ -22,6 +22,7 @@ class Subject:
 
     make      (backend, scan mode, dtype) → a new layer; `sample` its inputs, `loss` those of `layer.loss` (None: no losses)
     streams   whether a sequence may be cut anywhere and run step by step
+    free      whether the length of the chain is the caller's to choose
     surrogate why finite differences are no measure of its gradients, or ""
     """
 
@@ -33,6 +34,7 @@ class Subject:
     batch: int
     steps: int
     streams: bool
+    free: bool
     surrogate: str
     weights: dict[str, Tensor] = field(default_factory=dict)
 
