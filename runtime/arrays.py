@@ -21,7 +21,11 @@ def take(x: Tensor, index: Tensor, lead: int) -> Tensor:
     shape = torch.broadcast_shapes(x.shape[:lead], index.shape[:lead])
     new, rest, n = index.shape[lead:], x.shape[lead + 1 :], x.shape[lead]
     if lead == 0:
-        flat = torch.nn.functional.embedding(_inside(index, n), x.reshape(n, rest.numel())) if x.dim() > 1 and x.is_floating_point() else x[_inside(index, n)]
+        flat = (
+            torch.nn.functional.embedding(_inside(index, n), x.reshape(n, rest.numel()))
+            if x.dim() > 1 and x.is_floating_point()
+            else x[_inside(index, n)]
+        )
         return flat.reshape(*new, *rest)
     if all(s == 1 for s in x.shape[:lead]):
         return take(x.reshape(n, *rest), index.expand(*shape, *new), 0)
@@ -45,7 +49,9 @@ def at(x: Tensor, index: Tensor, lead: int, border: str) -> Tensor:
     low_at = low.to(torch.int64).detach()
     a = _bordered(x, low_at, lead, n, border)
     b = _bordered(x, low_at + 1, lead, n, border)
-    w = weight.reshape(*weight.shape, *(1,) * (a.dim() - weight.dim())).to(torch.promote_types(weight.dtype, x.real.dtype if x.is_complex() else x.dtype))
+    w = weight.reshape(*weight.shape, *(1,) * (a.dim() - weight.dim())).to(
+        torch.promote_types(weight.dtype, x.real.dtype if x.is_complex() else x.dtype)
+    )
     return a * (1 - w) + b * w
 
 
@@ -57,7 +63,9 @@ def _bordered(x: Tensor, index: Tensor, lead: int, n: int, border: str) -> Tenso
     if border == "zero":
         inside = (index >= 0) & (index < n)
         y = take(x, index.clamp(0, max(n - 1, 0)), lead)
-        return torch.where(inside.reshape(*inside.shape, *(1,) * (y.dim() - inside.dim())), y, torch.zeros((), dtype=y.dtype, device=y.device))
+        return torch.where(
+            inside.reshape(*inside.shape, *(1,) * (y.dim() - inside.dim())), y, torch.zeros((), dtype=y.dtype, device=y.device)
+        )
     return take(x, index, lead)
 
 
@@ -119,7 +127,10 @@ def concat(parts: Sequence[Tensor], dim: int) -> Tensor:
     width = max(p.dim() for p in parts)
     parts = [p.reshape((1,) * (width - p.dim()) + p.shape) for p in parts]
     dim = dim % width
-    shape = [max((p.shape[d] for p in parts), default=1) if not any(p.shape[d] == 0 for p in parts) else min(p.shape[d] for p in parts) for d in range(width)]
+    shape = [
+        max((p.shape[d] for p in parts), default=1) if not any(p.shape[d] == 0 for p in parts) else min(p.shape[d] for p in parts)
+        for d in range(width)
+    ]
     grown = [p.to(dtype).expand(*(p.shape[d] if d == dim else shape[d] for d in range(width))) for p in parts]
     return torch.cat(grown, dim)
 
@@ -140,9 +151,7 @@ def reach_pad(x: Tensor, dims: Sequence[int], margins: Sequence[tuple[int, int]]
     return x
 
 
-def conv_windows(
-    x: Tensor, dims: Sequence[int], size: int, stride: int, dilation: int, pad: str, mode: str, margin: int
-) -> Tensor:
+def conv_windows(x: Tensor, dims: Sequence[int], size: int, stride: int, dilation: int, pad: str, mode: str, margin: int) -> Tensor:
     """What each place of a kernel sees: `windows` after padding (`causal` before only; `zero clamp wrap` keep ceil(n / stride))."""
     margins: list[tuple[int, int]] = []
     for d in dims:

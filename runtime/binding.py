@@ -55,10 +55,11 @@ def evaluate(tree: Any, sizes: Mapping[str, Any]) -> Number:
                 return a[0] / a[1]
             return _plain(Fraction(a[0]) / Fraction(a[1]))
         case "pow":
-            if abs(a[1]) > 64:
+            if not -64 <= a[1] <= 64:
                 raise BindingError(f"an exponent of {a[1]} in a size is too large")
             if isinstance(a[1], int) and not isinstance(a[0], float):
-                return _plain(Fraction(a[0]) ** a[1])
+                raised: Fraction = Fraction(a[0]) ** a[1]
+                return _plain(raised)
             return float(a[0]) ** float(a[1])
         case "neg":
             return -a[0]
@@ -67,11 +68,15 @@ def evaluate(tree: Any, sizes: Mapping[str, Any]) -> Number:
         case "ceil":
             return math.ceil(a[0])
         case "roundup":
-            return math.ceil(Fraction(a[0]) / Fraction(a[1])) * a[1]
+            times = math.ceil(Fraction(a[0]) / Fraction(a[1]))
+            rounded: Number = a[1] * times
+            return rounded
         case "mod":
-            return a[0] % a[1]
+            left: Number = a[0] % a[1]
+            return left
         case "abs":
-            return abs(a[0])
+            size: Number = abs(a[0])
+            return size
         case "min":
             return min(a)
         case "max":
@@ -81,7 +86,9 @@ def evaluate(tree: Any, sizes: Mapping[str, Any]) -> Number:
         case "where":
             return a[1] if a[0] else a[2]
         case "eq" | "ne" | "lt" | "le" | "gt" | "ge":
-            return {"eq": a[0] == a[1], "ne": a[0] != a[1], "lt": a[0] < a[1], "le": a[0] <= a[1], "gt": a[0] > a[1], "ge": a[0] >= a[1]}[fn]
+            return {"eq": a[0] == a[1], "ne": a[0] != a[1], "lt": a[0] < a[1], "le": a[0] <= a[1], "gt": a[0] > a[1], "ge": a[0] >= a[1]}[
+                fn
+            ]
         case "sqrt":
             return math.sqrt(a[0])
         case "log":

@@ -95,8 +95,11 @@ def bind(site: Site, table: Table, caller_chain: str, where: str) -> Binding:
                 if site.droppable or given in table.consts:
                     ways.append(None)
                     continue
-                raise BindingError(f"{where}: {table.name} has no input for argument {position + 1}" + (f" (`{given}`)" if given else "")
-                                   + f"; it takes {', '.join(i.name for i in table.inputs) or 'none'}")
+                raise BindingError(
+                    f"{where}: {table.name} has no input for argument {position + 1}"
+                    + (f" (`{given}`)" if given else "")
+                    + f"; it takes {', '.join(i.name for i in table.inputs) or 'none'}"
+                )
         target = inputs[name]
         fixed = {callee: caller for caller, callee in renames}
         wanted = list(target.axes)
@@ -121,15 +124,22 @@ def bind(site: Site, table: Table, caller_chain: str, where: str) -> Binding:
     if not cell and table.chain and not chain:
         back = along.get(table.chain)
         chain = back[0] if back else ""
-    given = {w.name for w in ways if w is not None}
+    served = {w.name for w in ways if w is not None}
     for i in table.inputs:
-        if i.name not in given and not i.default and "" in i.needed:
+        if i.name not in served and not i.default and "" in i.needed:
             raise BindingError(f"{where}: {table.name} needs its input {i.name} : {i.text or '[]'}, and this call gives it nothing")
     return Binding(tuple(ways), tuple(mapped), chain, reversed_, names)
 
 
 def place(
-    owner: Any, at: Tree, site: Site, default: type | None, dims: Mapping[str, int], consts: Mapping[str, Any], holes: Mapping[str, Any], build: Mapping[str, Any],
+    owner: Any,
+    at: Tree,
+    site: Site,
+    default: type | None,
+    dims: Mapping[str, int],
+    consts: Mapping[str, Any],
+    holes: Mapping[str, Any],
+    build: Mapping[str, Any],
     function: bool = False,
 ) -> None:
     """Makes the module of a call site and puts it at its path below `at`.
@@ -158,8 +168,15 @@ def place(
 
 
 def _made(
-    owner: Any, site: Site, filler: Any, default: Any, dims: Mapping[str, int], consts: Mapping[str, Any], holes: Mapping[str, Any],
-    build: Mapping[str, Any], where: str
+    owner: Any,
+    site: Site,
+    filler: Any,
+    default: Any,
+    dims: Mapping[str, int],
+    consts: Mapping[str, Any],
+    holes: Mapping[str, Any],
+    build: Mapping[str, Any],
+    where: str,
 ) -> Any:
     if isinstance(filler, nn.Module):
         return deepcopy(filler)
@@ -177,7 +194,12 @@ def _made(
         for k, tree in table.dims.items():
             if tree is None and k not in sizes and k not in extra and k in owner.sizes:
                 sizes[k] = owner.sizes[k]
-        given = {**sizes, **{k: v for k, v in consts.items() if k in table.consts}, **{k: v for k, v in holes.items() if k in table.holes}, **extra}
+        given = {
+            **sizes,
+            **{k: v for k, v in consts.items() if k in table.consts},
+            **{k: v for k, v in holes.items() if k in table.holes},
+            **extra,
+        }
         return filler(**given, **build, without=site.params)
     known = dict(owner.sizes) | dict(dims)
     if isinstance(filler, type) and issubclass(filler, nn.Module):
@@ -217,8 +239,16 @@ def solved(owner: Any, site: Site, table: Table, where: str) -> dict[str, int]:
 
 
 def call(
-    site: Site, owner: Any, module: Any, run: Run, arguments: Mapping[str, tuple[Any, str]], outs: Mapping[str, str], state: Any = None, *,
-    starts: Mapping[str, tuple[Any, str]] | None = None, params: Mapping[str, tuple[Any, str]] | None = None,
+    site: Site,
+    owner: Any,
+    module: Any,
+    run: Run,
+    arguments: Mapping[str, tuple[Any, str]],
+    outs: Mapping[str, str],
+    state: Any = None,
+    *,
+    starts: Mapping[str, tuple[Any, str]] | None = None,
+    params: Mapping[str, tuple[Any, str]] | None = None,
 ) -> Result:
     """Runs what stands at a call site.
 
@@ -232,14 +262,22 @@ def call(
 
 
 def _own(
-    site: Site, owner: Any, module: Group, run: Run, arguments: Mapping[str, tuple[Any, str]], outs: Mapping[str, str], state: Any,
-    starts: Any, params: Any,
+    site: Site,
+    owner: Any,
+    module: Group,
+    run: Run,
+    arguments: Mapping[str, tuple[Any, str]],
+    outs: Mapping[str, str],
+    state: Any,
+    starts: Any,
+    params: Any,
 ) -> Result:
     """One call for each index of the axis `own`, each with its weights."""
     axis = site.own
     size = owner.sizes[axis]
     parts: list[Result] = []
     for k in range(size):
+
         def one(pair: tuple[Any, str], k: int = k) -> tuple[Any, str]:
             value, spelled = pair
             axes = spelled.split()
@@ -251,9 +289,23 @@ def _own(
         wanted = {n: " ".join(a for a in s.split() if a != axis) for n, s in outs.items()}
         inner = _without_own(site)
         held = None if state is None else state[k]
-        parts.append(call(inner, owner, module._modules[str(k)], run, here, wanted, held,
-                          starts={n: one(p) for n, p in starts.items()} if starts else None, params={n: one(p) for n, p in params.items()} if params else None))
-    fields = {n: torch.stack([p.fields[n] for p in parts], s.split().index(axis)) if axis in s.split() else parts[-1].fields[n] for n, s in outs.items()}
+        parts.append(
+            call(
+                inner,
+                owner,
+                module._modules[str(k)],
+                run,
+                here,
+                wanted,
+                held,
+                starts={n: one(p) for n, p in starts.items()} if starts else None,
+                params={n: one(p) for n, p in params.items()} if params else None,
+            )
+        )
+    fields = {
+        n: torch.stack([p.fields[n] for p in parts], s.split().index(axis)) if axis in s.split() else parts[-1].fields[n]
+        for n, s in outs.items()
+    }
     states = tuple(p.state for p in parts)
     return Result(fields, None if all(s is None for s in states) else states)
 
@@ -265,8 +317,15 @@ def _without_own(site: Site) -> Site:
 
 
 def _body(
-    site: Site, owner: Any, module: Any, run: Run, arguments: Mapping[str, tuple[Any, str]], outs: Mapping[str, str], state: Any,
-    starts: Mapping[str, tuple[Any, str]] | None, params: Mapping[str, tuple[Any, str]] | None,
+    site: Site,
+    owner: Any,
+    module: Any,
+    run: Run,
+    arguments: Mapping[str, tuple[Any, str]],
+    outs: Mapping[str, str],
+    state: Any,
+    starts: Mapping[str, tuple[Any, str]] | None,
+    params: Mapping[str, tuple[Any, str]] | None,
 ) -> Result:
     table: Table = module.TABLE
     binding: Binding = owner.binding(site, module)
@@ -353,7 +412,9 @@ def _body(
             axes = spelled.split()
             declared = module.field_axes(name)
             own = [a for a in axes if a != BATCH and a not in mapped]
-            laid = arrange(value, axes, [BATCH, *mapped, *own], {BATCH: batch, **{a: sizes.get(a, 1) for a in mapped}, **{a: sizes[a] for a in own}})
+            laid = arrange(
+                value, axes, [BATCH, *mapped, *own], {BATCH: batch, **{a: sizes.get(a, 1) for a in mapped}, **{a: sizes[a] for a in own}}
+            )
             laid = laid.reshape(batch * times, *laid.shape[1 + len(mapped) :])
             order = _like_declared(own, declared, binding.names)
             laid = laid.permute(0, *(1 + own.index(a) for a in order)) if order else laid
@@ -368,10 +429,14 @@ def _body(
     expected = dict(site.outs)
     for name in outs:
         if name not in results:
-            lead = (table.chain,) if length is not None else ()
+            along = (table.chain,) if length is not None else ()
             axes_of = table.states.get(name, ())
-            shape = [inner.batch, *((length,) if length is not None else ()), *(int(module.sizes.get(a, inner.sizes.get(a, 1))) for a in axes_of)]
-            results[name] = (torch.zeros(shape, dtype=run.dtype, device=run.device), (*lead, *axes_of))
+            shape = [
+                inner.batch,
+                *((length,) if length is not None else ()),
+                *(int(module.sizes.get(a, inner.sizes.get(a, 1))) for a in axes_of),
+            ]
+            results[name] = (torch.zeros(shape, dtype=run.dtype, device=run.device), (*along, *axes_of))
     for name, spelled in outs.items():
         value, axes_ = results[name]
         have = [BATCH, *mapped]
@@ -454,8 +519,10 @@ def _foreign(site: Site, owner: Any, module: Any, run: Run, arguments: Mapping[s
             continue
         have = spelled.split()
         if run.length is None and chain in axes and not cell:
-            raise TypeError(f"{owner.TABLE.source}:{site.line}: what fills {site.hole or site.path} is a plain module over the whole of "
-                            f"{chain}; it has no step")
+            raise TypeError(
+                f"{owner.TABLE.source}:{site.line}: what fills {site.hole or site.path} is a plain module over the whole of "
+                f"{chain}; it has no step"
+            )
         lead = [a for a in (BATCH, chain) if a in have and (a == BATCH or cell)]
         want = [*lead, *(a for a in axes if a in have and a not in lead)]
         given.append(arrange(value, have, want, {}))
@@ -463,7 +530,9 @@ def _foreign(site: Site, owner: Any, module: Any, run: Run, arguments: Mapping[s
     if isinstance(y, tuple):
         y = y[0]
     if len(outs) > 1:
-        raise TypeError(f"{owner.TABLE.source}:{site.line}: {sorted(outs)} are read of what fills {site.hole}; a plain module gives one value")
+        raise TypeError(
+            f"{owner.TABLE.source}:{site.line}: {sorted(outs)} are read of what fills {site.hole}; a plain module gives one value"
+        )
     fields = {}
     for name, spelled in outs.items():
         want = spelled.split()
@@ -471,7 +540,9 @@ def _foreign(site: Site, owner: Any, module: Any, run: Run, arguments: Mapping[s
         lead = [a for a in (BATCH, chain) if a in want and (a == BATCH or cell)]
         have = [*lead, *(a for a in declared if a in want and a not in lead)]
         if y.dim() != len(have):
-            raise TypeError(f"{owner.TABLE.source}:{site.line}: what fills {site.hole} gave {y.dim()} axes, declared are {' '.join(have)} ({len(have)})")
+            raise TypeError(
+                f"{owner.TABLE.source}:{site.line}: what fills {site.hole} gave {y.dim()} axes, declared are {' '.join(have)} ({len(have)})"
+            )
         fields[name] = arrange(y, have, want, {})
     return Result(fields, None)
 
@@ -492,4 +563,5 @@ def start_of(site: Site, owner: Any, module: Any, run: Run) -> Any:
     chain = owner.TABLE.chain
     if binding.chain != chain or binding.mapped or site.starts or binding.reversed_:
         return None
-    return module.plain_start(run)
+    body: Any = module
+    return body.plain_start(run)

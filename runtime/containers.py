@@ -37,9 +37,13 @@ class Tree(nn.Module):
                 return made
             part: Tensor = fn(t.real)
             if part.is_complex() or not part.is_floating_point():
-                return fn(t)  # type: ignore[no-any-return]
+                part = fn(t)
+                return part
             wide = torch.complex128 if part.dtype == torch.float64 else torch.complex64
-            return t.to(device=part.device, dtype=wide) if part.dtype != t.real.dtype or part.device != t.device else fn(t)  # type: ignore[no-any-return]
+            if part.dtype != t.real.dtype or part.device != t.device:
+                return t.to(device=part.device, dtype=wide)
+            part = fn(t)
+            return part
 
         return super()._apply(keep, recurse)
 

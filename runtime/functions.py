@@ -84,7 +84,11 @@ def expdiff(a: Tensor | float, b: Tensor | float) -> Tensor:
     """exp(a - b); 0 (and no gradient) where a is -inf."""
     a, b = _tensors(a, b)
     gone = a == -torch.inf
-    return torch.where(gone, torch.zeros((), dtype=a.dtype, device=a.device), torch.exp(torch.where(gone, _like(a, 0.0), a) - torch.where(gone, _like(b, 0.0), b)))
+    return torch.where(
+        gone,
+        torch.zeros((), dtype=a.dtype, device=a.device),
+        torch.exp(torch.where(gone, _like(a, 0.0), a) - torch.where(gone, _like(b, 0.0), b)),
+    )
 
 
 def _like(x: Tensor, value: float) -> Tensor:
@@ -133,7 +137,8 @@ def gradient(loss: Tensor, x: Tensor, grads: bool) -> Tensor:
     if not loss.requires_grad:
         return torch.zeros_like(x)
     (g,) = torch.autograd.grad(loss.sum(), x, create_graph=grads, retain_graph=True, allow_unused=True)
-    return torch.zeros_like(x) if g is None else g
+    found: Tensor | None = g
+    return torch.zeros_like(x) if found is None else found
 
 
 def cut(tree: Any, grads: bool) -> Any:
@@ -152,7 +157,8 @@ def cut(tree: Any, grads: bool) -> Any:
 
 def through(a: Tensor, b: Tensor) -> Tensor:
     """The value of `a` with the derivative of `b`."""
-    return _Through.apply(*torch.broadcast_tensors(a, b))  # type: ignore[no-any-return]
+    made: Tensor = _Through.apply(*torch.broadcast_tensors(a, b))
+    return made
 
 
 class _Through(torch.autograd.Function):
@@ -228,12 +234,12 @@ def cis(x: Tensor) -> Tensor:
 
 def make_complex(a: Tensor | float, b: Tensor | float) -> Tensor:
     """a + i b."""
-    a, b = _tensors(a, b)
-    dtype = torch.promote_types(a.dtype, b.dtype)
+    re, im = _tensors(a, b)
+    dtype = torch.promote_types(re.dtype, im.dtype)
     if dtype in (torch.float16, torch.bfloat16):
         dtype = torch.float32
-    a, b = torch.broadcast_tensors(a.to(dtype), b.to(dtype))
-    return torch.complex(a, b)
+    re, im = torch.broadcast_tensors(re.to(dtype), im.to(dtype))
+    return torch.complex(re, im)
 
 
 def real(x: Tensor) -> Tensor:

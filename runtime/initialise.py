@@ -28,7 +28,13 @@ def normal(shape: Shape, dtype: torch.dtype, device: Any, mean: Any = 0.0, devia
 
 
 def _like(v: Any, dtype: torch.dtype) -> Any:
-    return v.to(dtype) if isinstance(v, Tensor) and v.dtype != dtype and not v.is_complex() else v if isinstance(v, Tensor | complex) else float(v)
+    return (
+        v.to(dtype)
+        if isinstance(v, Tensor) and v.dtype != dtype and not v.is_complex()
+        else v
+        if isinstance(v, Tensor | complex)
+        else float(v)
+    )
 
 
 def uniform(shape: Shape, dtype: torch.dtype, device: Any, low: Any = 0.0, high: Any = 1.0) -> Tensor:
@@ -77,7 +83,7 @@ def xavier(shape: Shape, dtype: torch.dtype, device: Any, gain: Any = 1.0) -> Te
     return uniform(shape, dtype, device, -bound, bound)
 
 
-def kaiming(shape: Shape, dtype: torch.dtype, device: Any, gain: Any = math.sqrt(2)) -> Tensor:
+def kaiming(shape: Shape, dtype: torch.dtype, device: Any, gain: Any = 2**0.5) -> Tensor:
     """Normal with deviation gain / sqrt(fan_in)."""
     return normal(shape, dtype, device, 0.0, float(gain) / math.sqrt(max(_fans(shape)[0], 1)))
 

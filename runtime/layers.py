@@ -22,6 +22,8 @@ def _wide(x: Tensor) -> Tensor:
 def rmsnorm(x: Tensor, dims: tuple[int, ...], eps: float, mask: Tensor | None = None) -> Tensor:
     """x / sqrt(mean x^2 + eps), statistics in fp32 at least."""
     z = _wide(x)
+    if mask is None and not z.is_complex() and [d % z.dim() for d in dims] == list(range(z.dim() - len(dims), z.dim())):
+        return F.rms_norm(z, z.shape[z.dim() - len(dims) :], eps=eps).to(x.dtype)
     squares = z.real.square() + z.imag.square() if z.is_complex() else z.square()
     size = _count(z, dims, mask)
     return (z * torch.rsqrt(fn.total_kept(squares, dims, mask) / size + eps)).to(x.dtype)
@@ -57,7 +59,14 @@ def groupnorm(x: Tensor, dim: int, groups: int, eps: float) -> Tensor:
 
 
 def batchnorm(
-    x: Tensor, keep: tuple[int, ...], mean: Tensor, var: Tensor, eps: float, training: bool, mask: Tensor | None = None, momentum: float = 0.1
+    x: Tensor,
+    keep: tuple[int, ...],
+    mean: Tensor,
+    var: Tensor,
+    eps: float,
+    training: bool,
+    mask: Tensor | None = None,
+    momentum: float = 0.1,
 ) -> Tensor:
     """Normalises each entry of the axes `keep` over all others; in training by the batch, whose statistics the buffers follow.
 
@@ -71,7 +80,11 @@ def batchnorm(
         mu = fn.total_kept(z, dims, mask) / size
         spread = fn.total_kept((z - mu).square(), dims, mask) / size
         with torch.no_grad():
-            unbiased = spread * (size / (size - 1 if not isinstance(size, Tensor) and size > 1 else size)) if not isinstance(size, Tensor) else spread * size / (size - 1).clamp(min=1)
+            unbiased = (
+                spread * (size / (size - 1 if not isinstance(size, Tensor) and size > 1 else size))
+                if not isinstance(size, Tensor)
+                else spread * size / (size - 1).clamp(min=1)
+            )
             mean.lerp_(mu.detach().reshape(mean.shape).to(mean.dtype), momentum)
             var.lerp_(unbiased.detach().reshape(var.shape).to(var.dtype), momentum)
     else:
@@ -119,7 +132,11 @@ def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def scan(
-    combine: Callable[..., tuple[Tensor, ...]], start: tuple[Tensor, ...], steps: tuple[Tensor, ...], resets: Tensor | None, identity: tuple[Tensor, ...],
+    combine: Callable[..., tuple[Tensor, ...]],
+    start: tuple[Tensor, ...],
+    steps: tuple[Tensor, ...],
+    resets: Tensor | None,
+    identity: tuple[Tensor, ...],
     valid: Tensor | None = None,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Inclusive scan with an associative operator, one step after the other.
@@ -136,7 +153,9 @@ def scan(
             before = tuple(torch.where(_over(resets[:, n], b), i.to(b.dtype), b) for b, i in zip(before, identity, strict=True))
         new = combine(*before, *step)
         rows.append(new)
-        now = new if valid is None else tuple(torch.where(_over(valid[:, n], b), b, a.to(b.dtype)) for a, b in zip(before, new, strict=True))
+        now = (
+            new if valid is None else tuple(torch.where(_over(valid[:, n], b), b, a.to(b.dtype)) for a, b in zip(before, new, strict=True))
+        )
     if not rows:
         return tuple(s.new_zeros(s.shape) for s in steps), now
     return tuple(torch.stack(c, 1) for c in zip(*rows, strict=True)), now

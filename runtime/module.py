@@ -35,7 +35,13 @@ class Module(Tree):
     REPORT: ClassVar[str] = ""
 
     def __init__(
-        self, *, device: Any = None, dtype: torch.dtype | None = None, backend: str = "auto", scan: str = "auto", without: Iterable[str] = (),
+        self,
+        *,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        backend: str = "auto",
+        scan: str = "auto",
+        without: Iterable[str] = (),
         **given: Any,
     ) -> None:
         super().__init__()
@@ -98,7 +104,9 @@ class Module(Tree):
                 value = value.item()
             if not isinstance(value, bool | int | float | complex):
                 raise BindingError(f"{where} is one {kind}, got {type(value).__name__}")
-            self._consts[name] = bool(value) if kind == "bool" else int(value) if kind == "int" else value
+            if kind in ("bool", "int"):
+                value = bool(value) if kind == "bool" else int(value.real)
+            self._consts[name] = value
             return
         dtype = {"bool": torch.bool, "int": torch.int64}.get(kind, self.dtype)
         if kind == "complex":
@@ -164,7 +172,15 @@ class Module(Tree):
         return self._filled.get(name, default)
 
     def make(
-        self, at: Tree, path: str, shape: tuple[int, ...], kind: Mapping[str, Any], *, type: str = "real", width: str = "", fixed: bool = False
+        self,
+        at: Tree,
+        path: str,
+        shape: tuple[int, ...],
+        kind: Mapping[str, Any],
+        *,
+        type: str = "real",
+        width: str = "",
+        fixed: bool = False,
     ) -> None:
         """Makes a parameter below `at`, unless the call of this body binds it."""
         if path in self._without or "*" in self._without:
@@ -178,8 +194,18 @@ class Module(Tree):
             dtype, fixed = {"int": torch.int64, "bool": torch.bool}[type], True
         at.parameter(path, shape, dtype, kind["device"], fixed=fixed)
 
-    def place(self, at: Tree, path: str, default: Any, kind: dict[str, Any], *, dims: Mapping[str, Any], consts: Mapping[str, Any] | None = None,
-              holes: Mapping[str, Any] | None = None, function: bool = False) -> None:
+    def place(
+        self,
+        at: Tree,
+        path: str,
+        default: Any,
+        kind: dict[str, Any],
+        *,
+        dims: Mapping[str, Any],
+        consts: Mapping[str, Any] | None = None,
+        holes: Mapping[str, Any] | None = None,
+        function: bool = False,
+    ) -> None:
         """Makes the module of a call site."""
         site = self.SITES[path]
         whole = {k: sizes_of.whole(v, f"dim {k} of {path} ({self.TABLE.source}:{site.line})") for k, v in dims.items()}
@@ -313,7 +339,9 @@ class Module(Tree):
         if back:
             counts = run.counts.get(table.chain)
             values = {
-                i.name: flipped(values[i.name], counts) if isinstance(values.get(i.name), Tensor) and self._stepwise(i) else values.get(i.name)
+                i.name: flipped(values[i.name], counts)
+                if isinstance(values.get(i.name), Tensor) and self._stepwise(i)
+                else values.get(i.name)
                 for i in table.inputs
             }
         outs, after, kept = program(runner, run, *(values.get(i.name) for i in table.inputs), state)
@@ -358,7 +386,15 @@ class Module(Tree):
         return value.to(self.dtype) if value.dtype != self.dtype else value
 
     def _prepared(
-        self, given: Mapping[str, Any], state: Any, lengths: Any, cu_seqlens: Any, reset: Any, watch: Iterable[str], step: bool, for_loss: bool
+        self,
+        given: Mapping[str, Any],
+        state: Any,
+        lengths: Any,
+        cu_seqlens: Any,
+        reset: Any,
+        watch: Iterable[str],
+        step: bool,
+        for_loss: bool,
     ) -> tuple[Run, dict[str, Any], Packed | None]:
         table = self.TABLE
         values: dict[str, Any] = {}
@@ -366,7 +402,11 @@ class Module(Tree):
         for i in table.inputs:
             value = given.get(i.name)
             if value is None:
-                wanted = i.needed == ("",) or ("loss" in i.needed and for_loss) or any(n not in present for n in i.needed if n not in ("", "loss", "unused"))
+                wanted = (
+                    i.needed == ("",)
+                    or ("loss" in i.needed and for_loss)
+                    or any(n not in present for n in i.needed if n not in ("", "loss", "unused"))
+                )
                 if not i.default and wanted:
                     raise TypeError(f"{table.name} needs the input `{i.name}` : {i.text} ({table.source}:{i.line})")
                 values[i.name] = None
@@ -374,7 +414,7 @@ class Module(Tree):
                 values[i.name] = self._typed(i, value)
         packed: Packed | None = None
         if cu_seqlens is not None:
-            if lengths is not None or reset is not None and False:
+            if lengths is not None:
                 raise TypeError("give lengths or cu_seqlens, not both")
             first = next((values[i.name] for i in table.inputs if self._stepwise(i) and values[i.name] is not None), None)
             if first is None:
@@ -408,19 +448,21 @@ class Module(Tree):
             if value is None or i.per == "call":
                 continue
             laid = self._laid(i, value, batch, length, step)
-            for axis, held in counts.items():
-                d = self._dim_of(i, axis, step)
-                if d is not None and laid.shape[0] == batch:
-                    laid = padding_replaced(laid, d, held)
+            for axis, ends in counts.items():
+                place = self._dim_of(i, axis, step)
+                if place is not None and laid.shape[0] == batch:
+                    laid = padding_replaced(laid, place, ends)
             values[i.name] = laid
         if reset is not None:
             reset = torch.as_tensor(reset, device=device)
-            want = (batch,) if step else (batch, length)
+            want = (batch,) if step or length is None else (batch, length)
             if reset.dtype != torch.bool or tuple(reset.shape) != want:
                 raise BindingError(f"reset must be bool {list(want)}, got {reset.dtype} {list(reset.shape)}")
             if not table.chain:
                 raise BindingError(f"{table.name} runs along nothing; there is no reset")
-        run = Run(batch, None if step else length, self.dtype, device, chain=table.chain, sizes=free, counts=counts, reset=reset, watch=watch)
+        run = Run(
+            batch, None if step else length, self.dtype, device, chain=table.chain, sizes=free, counts=counts, reset=reset, watch=watch
+        )
         return run, values, packed
 
     def _time_dim(self, i: Input) -> int:
@@ -494,7 +536,13 @@ class Module(Tree):
         return batch, length, free
 
     def _forward(
-        self, given: Mapping[str, Any], state: Any = None, lengths: Any = None, cu_seqlens: Any = None, reset: Any = None, watch: Iterable[str] = (),
+        self,
+        given: Mapping[str, Any],
+        state: Any = None,
+        lengths: Any = None,
+        cu_seqlens: Any = None,
+        reset: Any = None,
+        watch: Iterable[str] = (),
         step: bool = False,
     ) -> Any:
         watch = tuple(watch)

@@ -14,7 +14,7 @@ from seqc.runtime.run import FAR, Run
 
 
 def numbers(run: Run, kept: int, first: Tensor | None) -> Tensor:
-    """[batch, kept + time] int64 (step mode: kept + 1): the positions' numbers without regard to resets in this run; < 0 is before the start."""
+    """[batch, kept + time] int64 (step mode: kept + 1): numbers without regard to resets in this run; < 0 is before the start."""
     new = 1 if run.length is None else run.length
     at = torch.arange(-kept, new, device=run.device)
     if first is None:

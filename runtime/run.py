@@ -22,14 +22,38 @@ class Run:
     """Sizes and masks of one run. See the module's docstring."""
 
     __slots__ = (
-        "batch", "length", "chain", "dtype", "device", "sizes", "counts", "reset", "watch", "noted", "starts", "given",
-        "losses", "_since", "_valid", "_resets", "_valids",
+        "batch",
+        "length",
+        "chain",
+        "dtype",
+        "device",
+        "sizes",
+        "counts",
+        "reset",
+        "watch",
+        "noted",
+        "starts",
+        "given",
+        "losses",
+        "_since",
+        "_valid",
+        "_resets",
+        "_valids",
     )
 
     def __init__(
-        self, batch: int, length: int | None, dtype: torch.dtype, device: torch.device, *, chain: str = "",
-        sizes: Mapping[str, int] | None = None, counts: Mapping[str, Tensor] | None = None, reset: Tensor | None = None,
-        watch: Iterable[str] = (), starts: Mapping[str, Any] | None = None,
+        self,
+        batch: int,
+        length: int | None,
+        dtype: torch.dtype,
+        device: torch.device,
+        *,
+        chain: str = "",
+        sizes: Mapping[str, int] | None = None,
+        counts: Mapping[str, Tensor] | None = None,
+        reset: Tensor | None = None,
+        watch: Iterable[str] = (),
+        starts: Mapping[str, Any] | None = None,
     ) -> None:
         self.batch = batch
         self.length = length
@@ -167,14 +191,21 @@ class Run:
         if times == 1:
             return self.without_watch()
         return Run(
-            self.batch * times, self.length, self.dtype, self.device, chain=self.chain, sizes=self.sizes,
+            self.batch * times,
+            self.length,
+            self.dtype,
+            self.device,
+            chain=self.chain,
+            sizes=self.sizes,
             counts={k: v.repeat_interleave(times) for k, v in self.counts.items()},
             reset=None if self.reset is None else self.reset.repeat_interleave(times, 0),
         )
 
     def without_watch(self) -> Run:
         """The same run for a called body, which notes nothing and starts by itself."""
-        run = Run(self.batch, self.length, self.dtype, self.device, chain=self.chain, sizes=self.sizes, counts=self.counts, reset=self.reset)
+        run = Run(
+            self.batch, self.length, self.dtype, self.device, chain=self.chain, sizes=self.sizes, counts=self.counts, reset=self.reset
+        )
         run._since = self._since
         return run
 

@@ -105,12 +105,8 @@ def _module_text(run: Run) -> tuple[str, str]:
     """The module's name and text, from the cache or made."""
     parts: dict[str, str | bytes] = {"kind": "reference module", "seqc": compiler_digest(), "main": run.project.main_key}
     for path, source in run.project.sources.items():
-        parts[f"source {os.path.basename(path)} {hashlib.sha256(path.encode()).hexdigest() if '/' in path else path}"] = (
-            source.text
-        )
-    stem = (
-        re.sub(r"[^A-Za-z0-9_]", "_", Path(run.project.main.path).name.removesuffix(".seq").rpartition(".")[2])[:40] or "spec"
-    )
+        parts[f"source {os.path.basename(path)} {hashlib.sha256(path.encode()).hexdigest() if '/' in path else path}"] = source.text
+    stem = re.sub(r"[^A-Za-z0-9_]", "_", Path(run.project.main.path).name.removesuffix(".seq").rpartition(".")[2])[:40] or "spec"
     if not _disk:
         _disk.append(disk.Cache())
     entry = _disk[0].entry(parts, lambda: {FILE: _made(run).encode()}, label=stem)
@@ -167,9 +163,7 @@ def _imported(name: str, text: str) -> ModuleType:
     linecache.cache[where] = (len(text), None, text.splitlines(True), where)
     sys.modules[name] = module
     try:
-        exec(
-            compile(text, where, "exec", dont_inherit=True), module.__dict__
-        )  # the only exec of seqc: checked text, definitions only
+        exec(compile(text, where, "exec", dont_inherit=True), module.__dict__)  # the only exec of seqc: checked text, definitions only
     except BaseException:
         sys.modules.pop(name, None)
         raise

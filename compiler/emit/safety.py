@@ -19,22 +19,66 @@ class Unsafe(AssertionError):
 
 IMPORTED = frozenset(
     {
-        "__future__", "math", "typing", "torch", "torch.nn.functional", "seqc.runtime", "seqc.runtime.module", "seqc.runtime.run",
+        "__future__",
+        "math",
+        "typing",
+        "torch",
+        "torch.nn.functional",
+        "seqc.runtime",
+        "seqc.runtime.module",
+        "seqc.runtime.run",
         "seqc.runtime.tables",
     }
 )
-CALLED = frozenset(
-    """range zip enumerate tuple list max min int Table Input Out Site TypeError average complex_of wide lambda""".split()
+CALLED = frozenset("range zip enumerate tuple list max min int Table Input Out Site TypeError average complex_of wide".split())
+"""Functions called by their bare name; the spec's own classes beside them."""
+
+OWNERS: dict[str, frozenset[str]] = {
+    "torch": frozenset(
+        """abs addcmul arange as_tensor atan bitwise_xor ceil conj cos enable_grad exp expm1 floor full is_grad_enabled log log1p maximum
+        minimum sgn sigmoid sign sin sqrt stack tanh tensor where zeros zeros_like""".split()
+    ),
+    "F": frozenset("gelu linear logsigmoid relu silu".split()),
+    "run": frozenset("at_step carry count count_on mask note numbers restart size start valid zeroed".split()),
+    "initialise": frozenset("bernoulli fan fill gumbel kaiming normal orthogonal uniform xavier".split()),
+    "calls": frozenset("call start_of with_holes".split()),
+    "history": frozenset("depthwise filled joined keep lag last levels_stacked restacked rows stacked taps window window_now".split()),
+    "relation": frozenset("counted seen trimmed".split()),
+    "arrays": frozenset("at concat conv_windows lookup merge onehot shifted split split_outer take".split()),
+    "layers": frozenset("batchnorm dropout eigh groupnorm inverse layernorm matrix_exp rmsnorm scan solve".split()),
+    "fn": frozenset(
+        """argmax bitlen both cis contract cumsum cut expdiff fft gradient ifft l2norm largest linear logaddexp logsumexp make_complex
+        maximum mean minimum mod number power product rank silu smallest softmax softplus through topk total tracked""".split()
+    ),
+    "self": frozenset("_forward _loss begun const held hole levels make make_levels place sequence_given start target child".split()),
+}
+"""What may be called of each module, of the run and of the module itself."""
+
+METHODS = frozenset(
+    "append child clamp detach expand flatten held levels make_levels max permute select sum mean amax amin to transpose unbind unflatten "
+    "unsqueeze".split()
 )
-OWNERS = frozenset("torch F fn arrays history relation initialise layers calls run self math".split())
+"""What may be called of values."""
+
 FORBIDDEN = frozenset(
     """eval exec compile open input breakpoint globals locals vars getattr setattr delattr type memoryview object super classmethod
     property os sys subprocess importlib builtins pickle marshal ctypes socket shutil pathlib print exit quit help""".split()
 )
 DUNDER = frozenset({"__all__", "__future__"})
-STATEMENTS = (
-    ast.Module, ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign, ast.Expr, ast.Return, ast.For, ast.If,
-    ast.With, ast.Pass, ast.Raise,
+STATEMENTS: tuple[type[ast.stmt], ...] = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.ClassDef,
+    ast.FunctionDef,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.Expr,
+    ast.Return,
+    ast.For,
+    ast.If,
+    ast.With,
+    ast.Pass,
+    ast.Raise,
 )
 
 
@@ -50,8 +94,8 @@ def check_tree(text: str) -> None:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as wrong:
         raise Unsafe(f"the generated module does not parse: {wrong}") from None
-    for node in tree.body:
-        top_level(node)
+    for statement in tree.body:
+        top_level(statement)
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt) and not isinstance(node, STATEMENTS):
             raise Unsafe(f"line {node.lineno}: a {type(node).__name__} has no place in a generated module")
@@ -64,7 +108,11 @@ def check_tree(text: str) -> None:
             case ast.Name(id=name) | ast.arg(arg=name):
                 named(name, node)
             case ast.Attribute(attr=name):
-                allowed(not name.startswith("__") and name not in ("func_globals", "gi_frame", "f_globals", "tb_frame"), node, f"attribute {name}")
+                allowed(
+                    not name.startswith("__") and name not in ("func_globals", "gi_frame", "f_globals", "tb_frame"),
+                    node,
+                    f"attribute {name}",
+                )
             case ast.keyword(arg=name) if name is not None:
                 named(name, node, word=True)
             case ast.Call(func=f):
@@ -81,8 +129,12 @@ def check_tree(text: str) -> None:
 def top_level(node: ast.stmt) -> None:
     """Importing a generated module runs nothing but definitions."""
     if isinstance(node, ast.Assign):
-        allowed(all(isinstance(t, ast.Name | ast.Attribute) for t in node.targets) and not any(isinstance(n, ast.Call) for n in ast.walk(node.value)),
-                node, "an assignment")
+        allowed(
+            all(isinstance(t, ast.Name | ast.Attribute) for t in node.targets)
+            and not any(isinstance(n, ast.Call) for n in ast.walk(node.value)),
+            node,
+            "an assignment",
+        )
     elif isinstance(node, ast.Expr):
         allowed(isinstance(node.value, ast.Constant), node, "an expression")
     else:
@@ -92,13 +144,13 @@ def top_level(node: ast.stmt) -> None:
 def callable_name(f: ast.expr) -> bool:
     """Whether a call's function is one of those a generated module may call."""
     if isinstance(f, ast.Name):
-        return f.id in CALLED or f.id[:1].isupper()
-    if isinstance(f, ast.Attribute):
-        root: ast.expr = f
-        while isinstance(root, ast.Attribute | ast.Subscript | ast.Call):
-            root = root.func if isinstance(root, ast.Call) else root.value
-        return isinstance(root, ast.Name | ast.BinOp | ast.UnaryOp | ast.Compare | ast.Tuple | ast.IfExp | ast.Constant)
-    return False
+        return f.id in CALLED or f.id[:1].isupper() and f.id not in ("Module", "Run", "F")
+    if not isinstance(f, ast.Attribute):
+        return False
+    if isinstance(f.value, ast.Name) and f.value.id in OWNERS:
+        known = OWNERS[f.value.id]
+        return f.attr in known or f.value.id == "self" and f.attr.startswith("combine_") or f.value.id == "run" and f.attr == "size"
+    return f.attr in METHODS
 
 
 def named(name: str, node: ast.AST, word: bool = False) -> None:
@@ -116,19 +168,16 @@ def allowed(condition: bool, node: ast.AST, what: str) -> None:
 
 # ---- the second check -------------------------------------------------------------------------------------------------
 
-WORDS = frozenset(
-    """False None True and as class def else for from if import in is lambda not or pass raise return with""".split()
-)
+WORDS = frozenset("""False None True and as class def else for from if import in is lambda not or pass raise return with""".split())
 
 
 def check_tokens(text: str) -> None:
     """Reads tokens: only known keywords, ASCII names, no dunder but `__future__` and `__all__`, nothing dangerous called by name."""
     if not text.isascii():
-        for n, line in enumerate(text.split("\n"), 1):
-            head = line.split("#", 1)[0]
-            if not head.isascii():
-                raise Unsafe(f"line {n} of the generated module is not ASCII outside comments")
-    previous = ""
+        for number, row in enumerate(text.split("\n"), 1):
+            if not row.split("#", 1)[0].isascii():
+                raise Unsafe(f"line {number} of the generated module is not ASCII outside comments")
+    before = ""
     lines_of_import: set[int] = set()
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -138,17 +187,22 @@ def check_tokens(text: str) -> None:
                     raise Unsafe(f"line {line}: the keyword {word}")
                 if word.startswith("__") and word not in ("__future__", "__all__"):
                     raise Unsafe(f"line {line}: the name {word}")
-                if previous != "." and word in FORBIDDEN and word != "type":
+                if before != "." and word in FORBIDDEN and word != "type":
                     raise Unsafe(f"line {line}: the name {word}")
-                if word in ("import", "from") and previous in ("", "\n") and token.start[1] == 0:
+                if word in ("import", "from") and before in ("", "\n") and token.start[1] == 0:
                     lines_of_import.add(line)
-            elif token.type == tokenize.OP and word in (";", ":=", "@") and not (word == "@" and text.split("\n")[line - 1].strip() == "@staticmethod"):
+            elif (
+                token.type == tokenize.OP
+                and word in (";", ":=", "@")
+                and not (word == "@" and text.split("\n")[line - 1].strip() == "@staticmethod")
+            ):
                 raise Unsafe(f"line {line}: {word}")
             if token.type not in (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT):
-                previous = "\n" if token.type == tokenize.NEWLINE else word
+                before = "\n" if token.type == tokenize.NEWLINE else word
     except (tokenize.TokenError, IndentationError, SyntaxError) as wrong:
         raise Unsafe(f"the generated module does not tokenize: {wrong}") from None
-    for n in lines_of_import:
-        line_text = text.split("\n")[n - 1].split("#")[0].split()
-        if line_text[1] not in IMPORTED:
-            raise Unsafe(f"line {n}: {' '.join(line_text)}")
+    rows = text.split("\n")
+    for at in lines_of_import:
+        words = rows[at - 1].split("#")[0].split()
+        if words[1] not in IMPORTED:
+            raise Unsafe(f"line {at}: {' '.join(words)}")

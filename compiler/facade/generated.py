@@ -1,4 +1,4 @@
-"""The package of generated modules (`seqc.generated.gru_k…`): imports from it look into seqc's cache, so that pickles find their classes."""
+"""The package of generated modules (`seqc.generated.gru_k…`): imports look into seqc's cache, so that pickles find classes."""
 
 from __future__ import annotations
 

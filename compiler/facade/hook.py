@@ -17,7 +17,9 @@ from types import ModuleType
 class SpecFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds and loads `.seq` files as modules."""
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """The spec of `fullname` where a folder holds its `.seq` file."""
         name = fullname.rpartition(".")[2]
         if not name.isidentifier() or not name.isascii():

@@ -139,14 +139,10 @@ def _candidates(chosen: str, path: str) -> list[tuple[str, ...]]:
     except ValueError:
         words = []
     if not words or len(words) > 2 or any(word.startswith("-") for word in words):
-        raise NoCompiler(
-            f"CC is `{chosen}`, which is not the name of a program", "set CC to a program without flags, such as `gcc`"
-        )
+        raise NoCompiler(f"CC is `{chosen}`, which is not the name of a program", "set CC to a program without flags, such as `gcc`")
     programs = [shutil.which(word, path=path) for word in words]
     if None in programs:
-        raise NoCompiler(
-            f"CC is `{chosen}`, and `{words[programs.index(None)]}` is not there", "set CC to a C compiler, or unset it"
-        )
+        raise NoCompiler(f"CC is `{chosen}`, and `{words[programs.index(None)]}` is not there", "set CC to a C compiler, or unset it")
     return [tuple(os.path.abspath(p) for p in programs if p)]
 
 

@@ -53,7 +53,7 @@ def _larger(first: str) -> Rule:
         same = b.apply("eq", x, y)
         over = b.apply("where", same, half, b.apply("where", b.apply("lt", y, x), g, 0.0))
         under = b.apply("where", same, half, b.apply("where", b.apply("lt", x, y), g, 0.0))
-        return (over, under) if first == "max" else (under, over)
+        return over, under
 
     return rule
 

@@ -64,7 +64,11 @@ def class_names(program: spec.Program) -> dict[str, str]:
     out: dict[str, str] = {}
     for key in (*program.exports, *(k for k in program.bodies if k not in program.exports)):
         body = program.bodies[key]
-        wish = body.name if key in program.exports or body.name not in out.values() else f"{body.name}_{key.partition(':')[0].rpartition('.')[2]}"
+        wish = (
+            body.name
+            if key in program.exports or body.name not in out.values()
+            else f"{body.name}_{key.partition(':')[0].rpartition('.')[2]}"
+        )
         out[key] = namer.fresh(wish)
         for suffix in ("State", "Outs", "Losses"):
             namer.taken.add(out[key] + suffix)
@@ -80,7 +84,9 @@ def lower(program: spec.Program, source: str) -> list[Class]:
     for key in callees_first(program):
         body = prepared(program.bodies[key])
         check_scope(body)
-        out.append(Lowering(program, body, names, source if key in program.exports else f"{key.partition(':')[0].replace('.', '/')}.seq").run())
+        out.append(
+            Lowering(program, body, names, source if key in program.exports else f"{key.partition(':')[0].replace('.', '/')}.seq").run()
+        )
     return out
 
 
@@ -143,8 +149,11 @@ class Lowering:
         self.losses = losses
         for n in self.loss_names:
             if n not in self.names_needed and self.table[n].kind not in ("loss", "input") and self.recurrent(n):
-                self.names_needed = [v.name for v in body.values if v.name in {*self.names_needed, *needed(body, [n], frozenset())}
-                                     and v.kind not in ("param", "const")]
+                self.names_needed = [
+                    v.name
+                    for v in body.values
+                    if v.name in {*self.names_needed, *needed(body, [n], frozenset())} and v.kind not in ("param", "const")
+                ]
         self.histories: dict[str, History] = histories_of(body, list(dict.fromkeys([*self.names_needed, *self.loss_names])))
         self.places = list(places_of(body))
         self.fields = self.state_fields()
@@ -155,8 +164,12 @@ class Lowering:
         if self.reads_loss_inputs(name):
             return False
         v = self.table[name]
-        return v.value is not None and any(isinstance(e, x.Invoke | x.Scan) or isinstance(e, x.Read) and any(mv.axis == self.chain or mv.kind == "family" for mv in e.moves)
-                                           for e in x.walk(v.value))
+        return v.value is not None and any(
+            isinstance(e, x.Invoke | x.Scan)
+            or isinstance(e, x.Read)
+            and any(mv.axis == self.chain or mv.kind == "family" for mv in e.moves)
+            for e in x.walk(v.value)
+        )
 
     def reads_loss_inputs(self, name: str) -> bool:
         """Whether it needs an input that only losses read."""
@@ -193,7 +206,9 @@ class Lowering:
                 given = dict(v.value.fields)
                 for f, axes, _ in op.fields:
                     own = tuple(a for a in given[f].axes if a != self.chain and a not in lead)
-                    found.append((order[v.name], Field(namer.fresh(f"{v.name}.{f}"), "scan", f"{v.name}.{f}", (*lead, *(own or axes)), v.level)))
+                    found.append(
+                        (order[v.name], Field(namer.fresh(f"{v.name}.{f}"), "scan", f"{v.name}.{f}", (*lead, *(own or axes)), v.level))
+                    )
         out += [f for _, f in sorted(found, key=lambda pair: pair[0])]
         return {f.field: f for f in out}
 
@@ -231,25 +246,51 @@ class Lowering:
         sites = sites_text(self)
         if sites:
             body += [*sites, ""]
-        self.method(body, "def build(self, kind: dict[str, Any]) -> None:", "Parameters and called bodies.", build_lines(self.emitter("build"), self.places))
+        self.method(
+            body,
+            "def build(self, kind: dict[str, Any]) -> None:",
+            "Parameters and called bodies.",
+            build_lines(self.emitter("build"), self.places),
+        )
         if any(v.kind == "const" and v.value is not None for v in self.body.values):
-            self.method(body, "def const_default(self, name: str, run: Run) -> Any:", "Values the spec gives to consts.", const_lines(self.emitter("build")))
+            self.method(
+                body,
+                "def const_default(self, name: str, run: Run) -> Any:",
+                "Values the spec gives to consts.",
+                const_lines(self.emitter("build")),
+            )
         if parameters_of(self.body):
-            self.method(body, "def initial(self, run: Run) -> None:", "Starting values of the parameters.", initial_lines(self.emitter("build"), self.bound()))
+            self.method(
+                body,
+                "def initial(self, run: Run) -> None:",
+                "Starting values of the parameters.",
+                initial_lines(self.emitter("build"), self.bound()),
+            )
         if self.fields:
-            self.method(body, f"def start(self, run: Run{self.once_arguments()}) -> Any:", "The state before the first step.", self.start_lines())
+            self.method(
+                body, f"def start(self, run: Run{self.once_arguments()}) -> Any:", "The state before the first step.", self.start_lines()
+            )
         self.forward_methods(body)
         programs = self.programs()
-        self.method(body, f"def sequence(self, run: Run{self.arguments()}, state: Any) -> Any:", "All steps at once where that can be.", programs[0])
+        self.method(
+            body, f"def sequence(self, run: Run{self.arguments()}, state: Any) -> Any:", "All steps at once where that can be.", programs[0]
+        )
         if programs[1]:
-            self.method(body, f"def sequence_given(self, run: Run{self.arguments()}, state: Any) -> Any:", "Every optional input is given.", programs[1])
+            self.method(
+                body,
+                f"def sequence_given(self, run: Run{self.arguments()}, state: Any) -> Any:",
+                "Every optional input is given.",
+                programs[1],
+            )
         if self.chain:
             lines = self.step_lines()
             self.method(body, f"def one_step(self, run: Run{self.arguments()}, state: Any) -> Any:", "One step.", lines)
         if self.losses:
             self.method(body, "def losses(self, run: Run, values: Any) -> None:", "The declared losses.", self.loss_lines())
         for op, lines in self.operator_methods().items():
-            self.method(body, f"def {op}(self, {', '.join(lines[0].split(','))}) -> Any:", "Combines two stretches.", lines[1:], static=True)
+            self.method(
+                body, f"def {op}(self, {', '.join(lines[0].split(','))}) -> Any:", "Combines two stretches.", lines[1:], static=True
+            )
         made.lines = [*self.tuples(), f"class {self.name}(Module):", *("    " + line if line else "" for line in body)]
         while made.lines and not made.lines[-1].strip():
             made.lines.pop()
@@ -330,7 +371,8 @@ class Lowering:
     def optional(self) -> list[str]:
         """Optional inputs with an equation that is no mere draw."""
         return [
-            v.name for v in self.inputs()
+            v.name
+            for v in self.inputs()
             if v.name in self.names_needed and v.value is not None and not isinstance(v.value, x.NotGiven | x.Draw)
         ]
 
@@ -365,7 +407,13 @@ class Lowering:
         items(m, order, m.root)
         self.finish(m, given)
         for n in self.loss_names:
-            if n in self.names_needed and n not in m.root.names and n in [i for it in order for i in it.names()] and not self.table[n].level and self.table[n].axes is not None:
+            if (
+                n in self.names_needed
+                and n not in m.root.names
+                and n in [i for it in order for i in it.names()]
+                and not self.table[n].level
+                and self.table[n].axes is not None
+            ):
                 m.lookup(n, m.root, self.table[n].span)
         self.keep_fields(m)
         if not given:
@@ -452,7 +500,14 @@ class Lowering:
     def kept_axes(self, n: str, c: Code) -> tuple[str, ...]:
         """Axes of a named value."""
         v = self.table.get(n)
-        if v is not None and not self.body.topology and v.axes is not None and self.chain in v.axes and c.layout.chain and set(v.axes) == {self.chain, *c.layout.axes}:
+        if (
+            v is not None
+            and not self.body.topology
+            and v.axes is not None
+            and self.chain in v.axes
+            and c.layout.chain
+            and set(v.axes) == {self.chain, *c.layout.axes}
+        ):
             return v.axes
         return (*((self.chain,) if c.layout.chain else ()), *c.layout.axes)
 
@@ -565,7 +620,11 @@ class Lowering:
         if v.width in ("f32", "f64"):
             floor = {"f32": "torch.float32", "f64": "torch.float64"}[v.width]
             kind = f"wide(run.dtype, {floor})"
-            made = Code(made.text.replace("dtype=run.dtype", f"dtype={kind}").replace("complex_of(run.dtype)", f"complex_of({kind})"), layout, v.type)
+            made = Code(
+                made.text.replace("dtype=run.dtype", f"dtype={kind}").replace("complex_of(run.dtype)", f"complex_of({kind})"),
+                layout,
+                v.type,
+            )
         return made
 
     def reach_here(self, m: Emitter, f: Field, s: Scope) -> str:
@@ -652,24 +711,26 @@ class Lowering:
         """`forward`, `step` and `loss` with the spec's own inputs."""
         required = [v for v in self.inputs() if self.required(v)]
         others = [v for v in self.inputs() if v not in required]
-        args = "".join(f", {keyword_argument(v.name)}: Tensor" for v in required)
-        extra = "".join(f", {keyword_argument(v.name)}: Any = None" for v in others)
         given = "{" + ", ".join(f"{v.name!r}: {keyword_argument(v.name)}" for v in self.inputs()) + "}"
-        doc = inputs_text(self)
-        body.append(f"def forward(self{args}, state: Any = None, *{extra}, lengths: Any = None, cu_seqlens: Any = None, reset: Any = None, watch: Any = ()) -> Any:")
-        body += [f'    """{doc}"""', f"    return self._forward({given}, state, lengths, cu_seqlens, reset, watch)", ""]
+        body += signature_lines("forward", required, others, ("lengths", "cu_seqlens", "reset", "watch"), "Any")
+        body += [f'    """{inputs_text(self)}"""', f"    return self._forward({given}, state, lengths, cu_seqlens, reset, watch)", ""]
         if self.chain:
-            body.append(f"def step(self{args}, state: Any = None, *{extra}, reset: Any = None, watch: Any = ()) -> Any:")
-            body += ['    """One step: inputs without the time axis, and the state before."""',
-                     f"    return self._forward({given}, state, None, None, reset, watch, step=True)", ""]
+            body += signature_lines("step", required, others, ("reset", "watch"), "Any")
+            body += [
+                '    """One step: inputs without the time axis, and the state before."""',
+                f"    return self._forward({given}, state, None, None, reset, watch, step=True)",
+                "",
+            ]
         if self.losses:
             all_required = [v for v in self.inputs() if v.value is None]
             rest = [v for v in self.inputs() if v.value is not None]
-            args = "".join(f", {keyword_argument(v.name)}: Tensor" for v in all_required)
-            extra = "".join(f", {keyword_argument(v.name)}: Any = None" for v in rest)
-            body.append(f"def loss(self{args}, state: Any = None, *{extra}, lengths: Any = None, cu_seqlens: Any = None, reset: Any = None) -> {self.name}Losses:")
-            body += [f'    """The declared losses: {", ".join(self.losses)}."""',
-                     f"    losses: {self.name}Losses = self._loss({given}, state, lengths, cu_seqlens, reset)", "    return losses", ""]
+            body += signature_lines("loss", all_required, rest, ("lengths", "cu_seqlens", "reset"), f"{self.name}Losses")
+            body += [
+                f'    """The declared losses: {", ".join(self.losses)}."""',
+                f"    losses: {self.name}Losses = self._loss({given}, state, lengths, cu_seqlens, reset)",
+                "    return losses",
+                "",
+            ]
 
     def required(self, v: spec.Value) -> bool:
         """Whether an input must always be given."""
@@ -685,6 +746,14 @@ class Lowering:
         return ("",)
 
 
+def signature_lines(name: str, required: list[spec.Value], others: list[spec.Value], options: tuple[str, ...], result: str) -> list[str]:
+    """The head of `forward`, `step` or `loss`."""
+    parts = ["self", *(f"{keyword_argument(v.name)}: Tensor" for v in required), "state: Any = None", "*"]
+    parts += [f"{keyword_argument(v.name)}: Any = None" for v in others]
+    parts += [f"{o}: Any = {'()' if o == 'watch' else 'None'}" for o in options]
+    return wrapped(f"def {name}(", parts, f") -> {result}:")
+
+
 def keeps_state(program: spec.Program, key: str, depth: int = 0) -> bool:
     """Whether a body has anything to remember between steps."""
     body = program.bodies[key]
@@ -698,7 +767,9 @@ def keeps_state(program: spec.Program, key: str, depth: int = 0) -> bool:
         for e in x.walk(v.value) if v.value is not None else ():
             if isinstance(e, x.Scan):
                 return True
-            if isinstance(e, x.Invoke) and (e.callee.hole or e.callee.key in program.bodies and keeps_state(program, e.callee.key, depth + 1)):
+            if isinstance(e, x.Invoke) and (
+                e.callee.hole or e.callee.key in program.bodies and keeps_state(program, e.callee.key, depth + 1)
+            ):
                 return True
     return False
 
@@ -722,7 +793,7 @@ def looks_ahead(e: x.Expr, chain: str, indices: Mapping[str, spec.Index], cell: 
             raise refuse("SEQ0505", f"`dot` over `{chain}` sees the whole sequence", e.span)
         case x.Length(of=of) if of == chain:
             raise refuse("SEQ0505", f"`len({chain})` is not known before the sequence ends", e.span)
-        case x.Norm(over=over, arg=a) if chain in over:
+        case x.Norm(over=over) if chain in over:
             raise refuse("SEQ0505", f"`{e.fn}` over `{chain}` sees the whole sequence", e.span)
         case x.Conv(over=over, pad=pad) if chain in over and pad != "causal":
             raise refuse("SEQ0505", f"a convolution over `{chain}` with `pad` looks ahead", e.span)
@@ -750,14 +821,11 @@ def combine_lines(low: Lowering, op: spec.Operator, e: x.Scan) -> list[str]:
     m = low.emitter("build")
     m.root.chain = False
     names: list[str] = []
-    given = dict(e.fields)
     for side in ("l", "r"):
         for f, axes, kind in op.fields:
-            own = tuple(a for a in given[f].axes if a != low.chain and a not in lead)
             var = m.namer.fresh(f"{side}_{f}")
             names.append(f"{var}: Tensor")
             m.root.names[f"{side}.{f}"] = Code(var, Layout(True, False, (*lead, *axes)), kind)
-            del own
     for f, value in op.combine:
         m.equation = f
         m.count(value)
@@ -789,7 +857,11 @@ def wrapped(head: str, parts: list[str], end: str) -> list[str]:
 
 def doc_line(body: spec.Body) -> str:
     """A sentence that names the body; the spec's own words stay in one quoted constant of the module."""
-    return f"{body.kind} {body.name}" + (f" over {', '.join(f.kind if not f.axes else f.axes[0] for f in body.topology)}" if body.topology else "") + "."
+    return (
+        f"{body.kind} {body.name}"
+        + (f" over {', '.join(f.kind if not f.axes else f.axes[0] for f in body.topology)}" if body.topology else "")
+        + "."
+    )
 
 
 def attribute_of(n: str) -> str:

@@ -26,7 +26,11 @@ def parameters_of(body: spec.Body) -> list[spec.Value]:
         if v.kind == "param":
             out.append(v)
         if v.learned:
-            out.append(spec.Value(f"{v.name}.init", "param", v.axes, v.type, width=v.width, start=v.start, level=v.level, owner=v.name, span=v.span))
+            out.append(
+                spec.Value(
+                    f"{v.name}.init", "param", v.axes, v.type, width=v.width, start=v.start, level=v.level, owner=v.name, span=v.span
+                )
+            )
     return out
 
 
@@ -83,7 +87,9 @@ def static(m: Emitter, e: x.Expr) -> bool:
                 continue
             case x.Read(name=name) if name in m.table and m.table[name].kind == "const" and not m.table[name].axes:
                 continue
-            case x.Read(name=name) if name in m.table and m.table[name].kind == "let" and m.table[name].value is not None and not m.table[name].axes:
+            case x.Read(name=name) if (
+                name in m.table and m.table[name].kind == "let" and m.table[name].value is not None and not m.table[name].axes
+            ):
                 if static(m, m.table[name].value or n):
                     continue
                 return False
@@ -133,8 +139,8 @@ def build_lines(m: Emitter, places: list[Place]) -> list[str]:
         for lv, thing in things:
             if tuple(i for i in lv if i in stacks) == level:
                 one(m, thing, s)
-    for lv in stacks.values():
-        chain = (*(o for o in lv.outer if o in stacks), lv.id)
+    for stack in stacks.values():
+        chain = (*(o for o in stack.outer if o in stacks), stack.id)
         if chain not in made:
             made.add(chain)
             in_levels(m, chain, m.root).block.add("pass")

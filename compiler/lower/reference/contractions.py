@@ -105,7 +105,6 @@ def product_sum(m: Emitter, codes: list[Code], over: Axes, axes: Axes, kind: x.T
     codes = [m.real(c) for c in codes if not c.number]
     if not codes:
         raise AssertionError("a contraction of numbers")
-    codes = [_masked(m, c, a, s) if False else c for c in codes for a in (gone[0],)]
     for a in gone:
         if maskable(m, a) and not any(a in c.zeros for c in codes):
             codes = masked_operand(m, codes, a, s)
@@ -151,10 +150,6 @@ def maskable(m: Emitter, axis: str) -> bool:
     if i is None:
         return True
     return not (i.static or i.of[:1].isupper()) or i.where is not None
-
-
-def _masked(m: Emitter, c: Code, axis: str, s: Scope) -> Code:
-    return c
 
 
 def masked_operand(m: Emitter, codes: list[Code], axis: str, s: Scope) -> list[Code]:
@@ -211,7 +206,12 @@ def mask_argument(m: Emitter, code: Code, gone: Axes, s: Scope, *, numbers: bool
 
 PLAIN = {"sum": "sum", "mean": "mean", "max": "amax", "min": "amin"}
 SAFE = {
-    "sum": "fn.total", "mean": "fn.mean", "max": "fn.largest", "min": "fn.smallest", "prod": "fn.product", "logsumexp": "fn.logsumexp",
+    "sum": "fn.total",
+    "mean": "fn.mean",
+    "max": "fn.largest",
+    "min": "fn.smallest",
+    "prod": "fn.product",
+    "logsumexp": "fn.logsumexp",
     "argmax": "fn.argmax",
 }
 
@@ -276,7 +276,11 @@ def along(m: Emitter, e: x.Along, s: Scope) -> Code:
     extra = ""
     if e.fn == "topk" and e.count is not None:
         extra = f", {m.emit(e.count, s).text}"
-    if e.fn == "softmax" and not mask and any(isinstance(n, x.Literal_) and n.value in (float("inf"), float("-inf")) for n in x.walk(e.arg)):
+    if (
+        e.fn == "softmax"
+        and not mask
+        and any(isinstance(n, x.Literal_) and n.value in (float("inf"), float("-inf")) for n in x.walk(e.arg))
+    ):
         extra = ", sparse=True"
     if e.fn in ("fft", "ifft"):
         mask = ""
@@ -308,7 +312,8 @@ def norm(m: Emitter, e: x.Norm, s: Scope) -> Code:
         dims = ", ".join(str(code.layout.dim(a)) for a in keep)
         buffers = [m.lookup(f"{e.state}.{k}", s, e.span) for k in ("mean", "var")]
         shaped = [moved(b, Layout(False, False, keep)) for b in buffers]
-        text = f"layers.batchnorm({code.text}, ({dims}{',' if len(keep) == 1 else ''}), {shaped[0].text}, {shaped[1].text}, {eps}, self.training{mask})"
+        kept = f"({dims}{',' if len(keep) == 1 else ''})"
+        text = f"layers.batchnorm({code.text}, {kept}, {shaped[0].text}, {shaped[1].text}, {eps}, self.training{mask})"
     else:
         code, mask = mask_argument(m, code, gone, s)
         if e.fn == "groupnorm" and e.groups is not None:

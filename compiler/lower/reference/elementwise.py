@@ -30,9 +30,23 @@ from seqc.compiler.lower.reference.scope import Scope
 
 SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 PLAIN = {
-    "sigmoid": "torch.sigmoid", "tanh": "torch.tanh", "softplus": "fn.softplus", "logsigmoid": "F.logsigmoid", "log1p": "torch.log1p",
-    "expm1": "torch.expm1", "gelu": "F.gelu", "relu": "F.relu", "sin": "torch.sin", "cos": "torch.cos", "atan": "torch.atan",
-    "exp": "torch.exp", "log": "torch.log", "sqrt": "torch.sqrt", "abs": "torch.abs", "cis": "fn.cis", "conj": "torch.conj",
+    "sigmoid": "torch.sigmoid",
+    "tanh": "torch.tanh",
+    "softplus": "fn.softplus",
+    "logsigmoid": "F.logsigmoid",
+    "log1p": "torch.log1p",
+    "expm1": "torch.expm1",
+    "gelu": "F.gelu",
+    "relu": "F.relu",
+    "sin": "torch.sin",
+    "cos": "torch.cos",
+    "atan": "torch.atan",
+    "exp": "torch.exp",
+    "log": "torch.log",
+    "sqrt": "torch.sqrt",
+    "abs": "torch.abs",
+    "cis": "fn.cis",
+    "conj": "torch.conj",
 }
 PAIRED = {"expdiff": "fn.expdiff", "logaddexp": "fn.logaddexp", "mod": "fn.mod", "through": "fn.through", "complex": "fn.make_complex"}
 
@@ -92,7 +106,7 @@ def _length(m: Emitter, e: x.Length, s: Scope) -> Code:
     if e.of[:1].isupper() or "." in e.of or e.of in m.internal:
         return Code(m.size(e.of, s), Layout(), "int", number=True)
     i = m.indices.get(e.of)
-    if i is not None and (i.static or i.of[:1].isupper()):
+    if m.extents or i is not None and (i.static or i.of[:1].isupper()):
         return Code(m.size(e.of, s), Layout(), "int", number=True)
     if e.of in m.axis_sizes:
         return Code(m.axis_sizes[e.of], Layout(), "int", number=True)
@@ -187,6 +201,23 @@ def apply(m: Emitter, e: x.Apply, s: Scope) -> Code:
     return elementwise(m, e, codes, s)
 
 
+def multiply_add(m: Emitter, e: x.Apply, codes: list[Code], target: Layout, s: Scope) -> str | None:
+    """In a loop over time: `a * b + c` of tensors of one shape as one operation."""
+    if s.timed is None or len(codes) != 2 or e.type == "int":
+        return None
+    for product, other in (codes, codes[::-1]):
+        if (
+            product.factors
+            and product.text == " * ".join(product.factors)
+            and not other.number
+            and other.layout.names == target.names
+            and other.type == product.type
+        ):
+            a, b = product.factors
+            return f"torch.addcmul({other.text}, {a}, {b})"
+    return None
+
+
 def flattened(e: x.Apply) -> tuple[Expr, ...]:
     """The operands of a chain of one commutative operator."""
     out: list[Expr] = []
@@ -241,11 +272,15 @@ def elementwise(m: Emitter, e: x.Apply, codes: list[Code], s: Scope) -> Code:
         return Code(text, target, kind, level, wide=wide if kind in ("real", "complex") else "", zeros=zeros)
 
     if fn == "add":
+        if (fused := multiply_add(m, e, codes, target, s)) is not None:
+            return out(fused)
         return out(_sum([aligned(c, target, ADD) for c in codes], codes), ADD)
     if fn in ("mul", "outer"):
-        if fn == "outer" and len(codes) == 2 and codes[0].layout.names == codes[1].layout.names == target.names:
-            pass
-        return out(" * ".join(aligned(c, target, MUL if i == 0 else MUL + 1) for i, c in enumerate(codes)), MUL)
+        made = out(" * ".join(aligned(c, target, MUL if i == 0 else MUL + 1) for i, c in enumerate(codes)), MUL)
+        same = len(codes) == len(tensors) == 2 and all(
+            c.layout.names == target.names and c.type == e.type and c.wide == wide for c in codes
+        )
+        return replace(made, factors=(codes[0].text, codes[1].text)) if same else made
     if fn == "sub":
         return out(f"{aligned(codes[0], target, ADD)} - {aligned(codes[1], target, ADD + 1)}", ADD)
     if fn == "div":
@@ -267,9 +302,9 @@ def elementwise(m: Emitter, e: x.Apply, codes: list[Code], s: Scope) -> Code:
     if fn in ("min", "max"):
         if len(codes) == 2 and len(tensors) == 1:
             side = next(c for c in codes if c.number)
-            one = tensors[0]
-            if one.type != "int" or side.type == "int":
-                return out(f"{aligned(one, target, ATOM)}.clamp({'max' if fn == 'min' else 'min'}={side.text})")
+            single = tensors[0]
+            if single.type != "int" or side.type == "int":
+                return out(f"{aligned(single, target, ATOM)}.clamp({'max' if fn == 'min' else 'min'}={side.text})")
         name = ("torch." if len(codes) == 2 and len(tensors) == 2 else "fn.") + ("minimum" if fn == "min" else "maximum")
         return out(f"{name}({', '.join(aligned(c, target, 0) for c in codes)})")
     if fn in PAIRED:
@@ -288,8 +323,8 @@ def elementwise(m: Emitter, e: x.Apply, codes: list[Code], s: Scope) -> Code:
         case "floor" | "ceil":
             if a.type == "int":
                 return a
-            made = f"torch.{fn}({text})"
-            return out(f"{made}.to(torch.int64)" if e.type == "int" else made)
+            rounded = f"torch.{fn}({text})"
+            return out(f"{rounded}.to(torch.int64)" if e.type == "int" else rounded)
         case "roundup":
             return out(f"torch.ceil({text} / {codes[1].at_least(MUL + 1)}) * {codes[1].at_least(MUL)}", MUL)
         case "stop":
@@ -361,7 +396,9 @@ def where(m: Emitter, e: x.Apply, s: Scope) -> Code:
         dtype = m.dtype(e.type)
         a = Code(f"torch.tensor({a.text}, dtype={dtype}, device=run.device)", Layout(), e.type)
     wide = a.wide or b.wide
-    zeros = frozenset(i for i in a.zeros if b.number and b.text == "0") | (condition.zeros if b.number and b.text in ("0", "0.0") else frozenset())
+    zeros = frozenset(i for i in a.zeros if b.number and b.text == "0") | (
+        condition.zeros if b.number and b.text in ("0", "0.0") else frozenset()
+    )
     text = f"torch.where({aligned(condition, target, 0)}, {aligned(a, target, 0)}, {aligned(b, target, 0)})"
     return Code(text, target, e.type, wide=wide, zeros=zeros)
 

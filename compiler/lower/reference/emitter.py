@@ -19,7 +19,7 @@ from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.ir.expr import Axes, Expr
 from seqc.compiler.lower.reference.histories import Field, History
-from seqc.compiler.lower.reference.layout import ADD, ATOM, BATCH, CHAIN, MUL, UNARY, Code, Layout, aligned, moved, of_names
+from seqc.compiler.lower.reference.layout import ADD, ATOM, BATCH, CHAIN, MUL, Code, Layout, aligned, moved, of_names
 from seqc.compiler.lower.reference.names import Namer, attribute
 from seqc.compiler.lower.reference.scope import Scope, TimeLoop
 from seqc.compiler.lower.reference.text import Block
@@ -51,8 +51,16 @@ class Emitter:
     """
 
     def __init__(
-        self, body: spec.Body, chain: str, program: spec.Program, classes: Mapping[str, str], histories: Mapping[str, History],
-        fields: Mapping[str, Field], mode: str, given: frozenset[str], source: str,
+        self,
+        body: spec.Body,
+        chain: str,
+        program: spec.Program,
+        classes: Mapping[str, str],
+        histories: Mapping[str, History],
+        fields: Mapping[str, Field],
+        mode: str,
+        given: frozenset[str],
+        source: str,
     ) -> None:
         self.body, self.chain, self.program, self.classes = body, chain, program, classes
         self.table = body.table
@@ -78,6 +86,7 @@ class Emitter:
         self.equation = ""
         self.tracked: dict[tuple[Any, ...], str] = {}
         self.grads = False
+        self.extents = False
         self.imported: dict[str, Code] = {}
         self.field_reads: dict[str, frozenset[str]] = {}
         self.level_loops: list[tuple[str, frozenset[str], Scope, Scope]] = []
@@ -196,7 +205,7 @@ class Emitter:
         """Gives a value a name of its own."""
         name = self.namer.fresh(wish)
         s.block.add(f"{name} = {code.text}")
-        return replace(code, text=name, level=ATOM)
+        return replace(code, text=name, level=ATOM, factors=())
 
     # ---- sizes --------------------------------------------------------------------------------------------------------
 
@@ -237,12 +246,12 @@ class Emitter:
         if i is None and lv is not None:
             i = spec.Index(axis, lv.low, lv.high, static=True)
         if i is not None and i.low is not None and i.high is not None:
-            high, low = self.emit(i.high, s.root), self.emit(i.low, s.root)
-            if high.number and low.number:
-                if isinstance(i.low, x.Literal_) and i.low.value == 1:
-                    return high.text
-                return f"({high.at_least(ADD)} - {low.at_least(UNARY)} + 1)"
-            return f"(int({high.at_least(ADD)}.max()) + 1)" if low.number and low.text == "0" else f"(int(({high.text}).max()) - ({low.text}) + 1)"
+            self.extents = True
+            high, low = self.emit(i.high, Scope(s.root.block, False)), self.emit(i.low, Scope(s.root.block, False))
+            self.extents = False
+            if isinstance(i.low, x.Literal_) and i.low.value == 1:
+                return high.at_least(ADD + 1)
+            return f"({high.at_least(ADD)} - {low.at_least(ADD + 1)} + 1)" if low.text != "0" else f"({high.at_least(ADD)} + 1)"
         if i is not None and i.of:
             if i.of == self.chain:
                 return self.relation_size(axis, s)
@@ -384,6 +393,8 @@ class Emitter:
         local = self.states.get(f"in {v.name}", v.name)
         code = Code(local, layout, v.type)
         self.root.names[v.name] = code
+        if self.root not in s.above():
+            return code
         return self.lookup(v.name, s, v.span)
 
     def family_here(self, name: str, s: Scope) -> Code | None:

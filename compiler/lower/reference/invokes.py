@@ -103,7 +103,9 @@ def outs_of(e: x.Invoke) -> tuple[tuple[str, x.Axes, x.Type], ...]:
     return e.outs or (("out", e.axes, e.type),)
 
 
-def called(m: Emitter, e: x.Invoke, s: Scope, outs: tuple[tuple[str, x.Axes, x.Type], ...] | None = None, fields: frozenset[str] | None = None) -> dict[str, Code]:
+def called(
+    m: Emitter, e: x.Invoke, s: Scope, outs: tuple[tuple[str, x.Axes, x.Type], ...] | None = None, fields: frozenset[str] | None = None
+) -> dict[str, Code]:
     """Writes the call; gives the code of each out that is read."""
     place: Place = m.sites[id(e)]
     outs = outs or outs_of(e)
@@ -112,11 +114,11 @@ def called(m: Emitter, e: x.Invoke, s: Scope, outs: tuple[tuple[str, x.Axes, x.T
     elif e.out:
         outs = tuple(o for o in outs if o[0] == e.out)
     args: list[tuple[str, Code]] = []
-    for n, a in enumerate(e.arguments):
+    for position, a in enumerate(e.arguments):
         code = m.emit(a.value, s)
         if code.number and code.text != "None":
             code = Code(f"torch.tensor({code.text}, dtype={m.dtype(code.type)}, device=run.device)", Layout(), code.type)
-        args.append((a.name or f"arg{n}", m.short(code, f"{m.equation}_{a.name or 'arg'}", s)))
+        args.append((a.name or f"arg{position}", m.short(code, f"{m.equation}_{a.name or 'arg'}", s)))
     starts = [(n, start_code(m, v, s)) for n, v in e.starts]
     params = [(n, m.emit(v, s)) for n, v in e.params]
     state = held_state(m, place, s)
@@ -198,7 +200,9 @@ def held_state(m: Emitter, place: Place, s: Scope) -> str:
         held = timed.known.get(f"{place.path} was")
         if held is not None:
             outer = timed.parent.levels if timed.parent else ()
-            index = "".join(f"[{minus(lp.number, lp.low)}]" for lv in place.owner.level if lv not in outer and (lp := s.level_loop(lv)) is not None)
+            index = "".join(
+                f"[{minus(lp.number, lp.low)}]" for lv in place.owner.level if lv not in outer and (lp := s.level_loop(lv)) is not None
+            )
             return held.text + index
     return m.state(field, s, place.owner.level)
 
@@ -214,7 +218,7 @@ def keep_state(m: Emitter, place: Place, var: str, s: Scope) -> None:
         assert at.parent is not None
         at = at.parent
     if at is not s:
-        first_branch(at).append(f"{name} = None")
+        before_branches(at, f"{name} = None")
     s.block.add(f"{name} = {var}.state")
     if at.time is not None:
         at.known[f"{place.path} after"] = Code(name, Layout())
@@ -224,17 +228,15 @@ def keep_state(m: Emitter, place: Place, var: str, s: Scope) -> None:
     note(m, field, name, at)
 
 
-def first_branch(s: Scope) -> list[object]:
-    """A place before the branches of the statement being written."""
-
-    class Before(list[object]):
-        def append(self, line: object) -> None:
-            at = len(s.block.items)
-            while at > 0 and not isinstance(s.block.items[at - 1], str) and getattr(s.block.items[at - 1], "header", ""):
-                at -= 1
-            s.block.items.insert(at, str(line))
-
-    return Before()
+def before_branches(s: Scope, line: str) -> None:
+    """Adds a line before the branches of the statement being written."""
+    at = len(s.block.items)
+    while at > 0:
+        last = s.block.items[at - 1]
+        if isinstance(last, str) or not last.header:
+            break
+        at -= 1
+    s.block.items.insert(at, line)
 
 
 def parameter_of(m: Emitter, e: x.Read, s: Scope) -> Code | None:

@@ -38,9 +38,7 @@ class Layout:
 
     def without(self, gone: Axes) -> Layout:
         """What is left when axes are reduced away (`batch` and the chain by their signs too)."""
-        return Layout(
-            self.batch and BATCH not in gone, self.chain and CHAIN not in gone, tuple(a for a in self.axes if a not in gone)
-        )
+        return Layout(self.batch and BATCH not in gone, self.chain and CHAIN not in gone, tuple(a for a in self.axes if a not in gone))
 
 
 def of_names(names: Axes) -> Layout:
@@ -54,6 +52,7 @@ class Code:
 
     number  a Python number, not a tensor
     wide    the declared width it is known to have ("" for the module's)
+    factors the operands of a product of two tensors of one shape
     zeros   axes whose positions outside masks are known to hold 0
     """
 
@@ -64,6 +63,7 @@ class Code:
     number: bool = False
     wide: str = ""
     zeros: frozenset[str] = frozenset()
+    factors: tuple[str, ...] = ()
 
     def at_least(self, level: int) -> str:
         """The text, in parentheses where its operator binds less than `level`."""
@@ -81,7 +81,9 @@ def union(layouts: list[Layout], order: Axes) -> Layout:
     rest: list[str] = []
     for la in layouts:
         rest += [a for a in la.axes if a not in order and a not in rest]
-    return Layout(any(la.batch for la in layouts), any(la.chain for la in layouts), tuple(a for a in dict.fromkeys(order) if a in have) + tuple(rest))
+    return Layout(
+        any(la.batch for la in layouts), any(la.chain for la in layouts), tuple(a for a in dict.fromkeys(order) if a in have) + tuple(rest)
+    )
 
 
 def aligned(c: Code, target: Layout, level: int = ADD) -> str:

@@ -18,7 +18,8 @@ WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 GLOBAL = frozenset(
     """torch F fn arrays history relation initialise layers calls tables NamedTuple Tensor Any Module Run Table Input Out Site
     average complex_of wide choose self run state start_ first after outs kept values device dtype cdtype kind at annotations
-    lengths cu_seqlens reset watch backend scan without given once SITES math enumerate zip range tuple list dict max min ratio power n_step grads
+    lengths cu_seqlens reset watch backend scan without given once SITES math enumerate zip range tuple list dict max min ratio
+    power n_step grads
     number values""".split()
 )
 MODULE = frozenset(
@@ -52,24 +53,32 @@ def attribute(word: str) -> str:
 def keyword_argument(word: str) -> str:
     """How an input, dim or hole is given in Python."""
     checked(word)
-    taken = word in PYTHON and keyword.iskeyword(word) or word in (
-        "self", "state", "lengths", "cu_seqlens", "reset", "watch", "device", "dtype", "backend", "scan", "without"
+    taken = (
+        word in PYTHON
+        and keyword.iskeyword(word)
+        or word in ("self", "state", "lengths", "cu_seqlens", "reset", "watch", "device", "dtype", "backend", "scan", "without")
     )
     return word + "_" if taken else word
 
 
 class Namer:
-    """Hands out Python names within one method, no two alike."""
+    """Hands out Python names within one method, no two alike: an underscore behind Python's own words, numbers behind repetitions."""
 
     def __init__(self, taken: frozenset[str] = frozenset()) -> None:
-        self.taken = set(GLOBAL | PYTHON | taken)
+        self.reserved = GLOBAL | PYTHON
+        self.taken = set(self.reserved | taken)
 
     def fresh(self, wish: str) -> str:
         """A new name as near to `wish` as is free; dots and primes become underscores."""
         name = wish.replace(".", "_").replace("'", "_").replace("~", "_").replace("#", "_")
         if not IDENTIFIER.match(name):
             raise ValueError(f"{wish!r} gives no identifier")
-        while name in self.taken or name.startswith("__"):
-            name = name.lstrip("_") + "_" if name.startswith("__") else name + "_"
+        if name.startswith("__"):
+            name = name.lstrip("_") or "v"
+        if name in self.reserved:
+            name += "_"
+        base, n = name, 2
+        while name in self.taken:
+            name, n = f"{base}{n}" if not base[-1].isdigit() else f"{base}_{n}", n + 1
         self.taken.add(name)
         return name

@@ -18,7 +18,10 @@ def prepared(body: spec.Body) -> spec.Body:
     values = [replace(v, over_levels=stepped(body, v)) if v.level and v.kind == "state" else v for v in body.values]
     table = {v.name: v for v in values}
     outside = {
-        r.name for v in values if v.over_levels and v.start is not None for r in x.reads(v.start)
+        r.name
+        for v in values
+        if v.over_levels and v.start is not None
+        for r in x.reads(v.start)
         if r.name in table and table[r.name].owner == v.name and table[r.name].level == v.level
     }
     values = [replace(v, level=v.level[:-1]) if v.name in outside else v for v in values]

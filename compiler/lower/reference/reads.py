@@ -70,12 +70,12 @@ def field_of(m: Emitter, e: x.Read, s: Scope) -> Code:
             return m.row(hit, timed, key) if timed is not None else hit
         if a.time is not None and timed is None:
             timed = a
-    found = m.escaped(key, s) or m.family_here(key, s)
-    if found is not None:
-        return found
+    done = m.escaped(key, s) or m.family_here(key, s)
+    if done is not None:
+        return done
     if m.mode == "losses" and key in m.imported:
-        code = m.bring(key, s)
-        return m.row(code, timed, key) if timed is not None else code
+        brought = m.bring(key, s)
+        return m.row(brought, timed, key) if timed is not None else brought
     holder = m.table.get(e.name)
     if m.mode in ("build", "start") and holder is not None and f"made {e.name}" not in m.root.known:
         from seqc.compiler.lower.reference.statements import statement
@@ -89,9 +89,9 @@ def field_of(m: Emitter, e: x.Read, s: Scope) -> Code:
         raise refuse("SEQ0504", f"`{e.name}` has no field `{e.field_}` here", e.span)
     from seqc.compiler.lower.reference.invokes import parameter_of
 
-    code = parameter_of(m, e, s)
-    if code is not None:
-        return code
+    parameter = parameter_of(m, e, s)
+    if parameter is not None:
+        return parameter
     raise refuse("SEQ0502", f"`{key}` is read before anything computes it; this order of equations cannot be run yet", e.span)
 
 
@@ -293,7 +293,11 @@ def renamed(m: Emitter, e: x.Read, key: str, mv: x.Move, s: Scope) -> Code:
             full = m.full(key, here)
         before = relations.kept(m, axis, here)
         reach = m.reach(key, here)
-        text = full.text if before == reach or m.histories[key].grows and i.bound is None else f"relation.trimmed({full.text}, {reach}, {before})"
+        text = (
+            full.text
+            if before == reach or m.histories[key].grows and i.bound is None
+            else f"relation.trimmed({full.text}, {reach}, {before})"
+        )
         code = replace(full, text=text, layout=Layout(True, False, (axis, *full.layout.axes)))
         if not code.text.isidentifier():
             code = m.assign(code, f"{key}_{axis}", here)
@@ -320,14 +324,27 @@ def placed(m: Emitter, e: x.Read, key: str, mv: x.Move, levels: list[x.Move], s:
         now = m.expanded(now, Layout(now.layout.batch, True, now.layout.axes), s, e.type)
     stacked = replace(now, layout=Layout(now.layout.batch, False, ("chain place", *now.layout.axes)))
     start = wrapped_start(m, key, s)
-    return gathered(m, stacked, "chain place", index, tuple(a for a in e.axes if a != m.chain), s, "lookup", start.text if key in m.table and m.table[key].start is not None else "None")
+    return gathered(
+        m,
+        stacked,
+        "chain place",
+        index,
+        tuple(a for a in e.axes if a != m.chain),
+        s,
+        "lookup",
+        start.text if key in m.table and m.table[key].start is not None else "None",
+    )
 
 
 def in_loop(m: Emitter, e: x.Read, key: str, mv: x.Move, levels: list[x.Move], s: Scope, timed: Scope) -> Code:
     """A read of something this loop over time computes."""
     h = m.histories.get(key)
     v = m.table[e.name]
-    level = "".join(f"[{minus(lp.number, lp.low)}]" for lv in v.level if (lp := s.level_loop(lv)) is not None and lv not in (timed.parent.levels if timed.parent else ()))
+    level = "".join(
+        f"[{minus(lp.number, lp.low)}]"
+        for lv in v.level
+        if (lp := s.level_loop(lv)) is not None and lv not in (timed.parent.levels if timed.parent else ())
+    )
     axes = state_axes(m, e, key)
     wide = width(m, e)
     assert timed.time is not None
@@ -469,7 +486,9 @@ def gather_at(m: Emitter, e: x.GatherAt, s: Scope) -> Code:
         if name == CHAIN:
             mapped = replace(mapped, layout=Layout(mapped.layout.batch, False, ("chain place", *mapped.layout.axes)))
             name = "chain place"
-        mapped = gathered(m, mapped, name, m.short(index, f"{m.equation}_place", s), tuple(a for a in e.axes if a != m.chain), s, f"at:{e.border}", "")
+        mapped = gathered(
+            m, mapped, name, m.short(index, f"{m.equation}_place", s), tuple(a for a in e.axes if a != m.chain), s, f"at:{e.border}", ""
+        )
         mapped = m.short(mapped, f"{m.equation}_at", s)
     order = tuple(a for a in e.axes if a in mapped.layout.axes) + tuple(a for a in mapped.layout.axes if a not in e.axes)
     return moved(mapped, Layout(mapped.layout.batch, mapped.layout.chain, order))

@@ -117,7 +117,9 @@ def concat(m: Emitter, e: x.Concat, s: Scope) -> Code:
             c = settle(c, names, tuple(a for a in names if a not in (BATCH, CHAIN)))
         else:
             names = (*c.layout.names, new)
-            c = settle(replace(c, text=f"{c.at_least(ATOM)}[..., None]", level=ATOM), names, tuple(a for a in names if a not in (BATCH, CHAIN)))
+            c = settle(
+                replace(c, text=f"{c.at_least(ATOM)}[..., None]", level=ATOM), names, tuple(a for a in names if a not in (BATCH, CHAIN))
+            )
         renamed.append(c)
     target = union([c.layout for c in renamed], tuple(a for a in e.axes if a != m.chain))
     for c in renamed:
@@ -220,7 +222,11 @@ def along_chain(m: Emitter, e: x.Conv, arg: x.Expr, kernel: x.Expr, mixed: tuple
         axes = full.layout.axes
         if s.chain and not mixed and e.per and all(a in axes for a in e.per) and weight.layout.axes == (*e.per, tap):
             rest = tuple(a for a in axes if a not in e.per)
-            row = permuted(row, axes, (*rest, *e.per)) if (*rest, *e.per) == axes else permuted(row, ("*", "@", *axes), ("*", "@", *rest, *e.per))
+            row = (
+                permuted(row, axes, (*rest, *e.per))
+                if (*rest, *e.per) == axes
+                else permuted(row, ("*", "@", *axes), ("*", "@", *rest, *e.per))
+            )
             text = f"history.depthwise(run, {row}, {weight.text}, {size.text}, {dilation.text}, {len(e.per)}, None)"
             return strided(m, e, Code(text, Layout(True, True, (*rest, *e.per))), s)
         extra = "" if s.chain else ", now=True"
@@ -253,8 +259,13 @@ def over_axes(m: Emitter, e: x.Conv, arg: x.Expr, kernel: x.Expr, mixed: tuple[t
     over = as_names(m, e.over)
     for a in over:
         if maskable(m, a):
-            code = replace(code, text=f"run.zeroed({code.text}, {m.chain if a == CHAIN else a!r}, {code.layout.dim(a)})".replace(
-                f"({code.text}, {m.chain},", f"({code.text}, {m.chain!r},"), level=ATOM)
+            code = replace(
+                code,
+                text=f"run.zeroed({code.text}, {m.chain if a == CHAIN else a!r}, {code.layout.dim(a)})".replace(
+                    f"({code.text}, {m.chain},", f"({code.text}, {m.chain!r},"
+                ),
+                level=ATOM,
+            )
     dims = ", ".join(str(code.layout.dim(a)) for a in over)
     comma = "," if len(over) == 1 else ""
     margin = m.emit(e.margin, s).text if e.margin is not None else "0"
@@ -314,8 +325,8 @@ def scan_parts(m: Emitter, e: x.Scan, name: str, s: Scope) -> None:
     inputs = ", ".join(c.text for c in steps)
     if s.chain:
         s.block.add(
-            f"({', '.join(names)}{comma}), ({', '.join(after)}{comma}) = layers.scan({combine}, ({before}{comma}), ({inputs}{comma}), run.reset, "
-            f"({start}{comma}), run.valid({m.chain!r}))"
+            f"({', '.join(names)}{comma}), ({', '.join(after)}{comma}) = "
+            f"layers.scan({combine}, ({before}{comma}), ({inputs}{comma}), run.reset, ({start}{comma}), run.valid({m.chain!r}))"
         )
     else:
         s.block.add(f"{', '.join(names)}{comma} = {combine}({before}, {inputs})")

@@ -126,7 +126,8 @@ def arrange(body: spec.Body, names: Sequence[str], edges: Sequence[Edge], levels
     order = {n: i for i, n in enumerate(names)}
     inside = set(names)
     live = [
-        e for e in edges
+        e
+        for e in edges
         if e.source in inside and e.reader in inside and not (timed and e.lag) and not any(e.distance(lv) == 1 for lv in levels)
     ]
     graph: nx.DiGraph[str] = nx.DiGraph()
@@ -183,8 +184,15 @@ def _group(body: spec.Body, names: list[str], edges: Sequence[Edge], levels: tup
     if not timed and any(e.lag for e in own):
         return Item("time", inner=arrange(body, names, edges, levels, True))
     at = body.table[names[0]].span
-    raise Rejected((Diagnostic("SEQ0501", f"no order of loops computes {', '.join(f'`{n}`' for n in names)}: each needs the other's value of "
-                               "the same step", at),))
+    raise Rejected(
+        (
+            Diagnostic(
+                "SEQ0501",
+                f"no order of loops computes {', '.join(f'`{n}`' for n in names)}: each needs the other's value of the same step",
+                at,
+            ),
+        )
+    )
 
 
 def needed(body: spec.Body, goals: Iterable[str], given: frozenset[str]) -> list[str]:

@@ -91,10 +91,18 @@ def settled(m: Emitter, v: spec.Value, code: Code, s: Scope) -> Code:
     """A value in its declared type, axes in declared order; with batch and chain where it is read behind this step or carried."""
     axes = tuple(a for a in v.axes or () if a != m.chain)
     if code.number:
-        if not axes and v.name not in m.histories and v.kind not in ("state", "out", "input") and v.name not in m.body.outs and not v.over_levels:
+        if (
+            not axes
+            and v.name not in m.histories
+            and v.kind not in ("state", "out", "input")
+            and v.name not in m.body.outs
+            and not v.over_levels
+        ):
             return code
         full = m.declared(v, s)
-        return m.expanded(code, full if v.name in m.histories or v.over_levels or v.kind in ("state", "input") else Layout(False, False, axes), s, v.type)
+        return m.expanded(
+            code, full if v.name in m.histories or v.over_levels or v.kind in ("state", "input") else Layout(False, False, axes), s, v.type
+        )
     code = m.cast(code, v)
     have = code.layout
     lost = [a for a in axes if a not in have.axes]

@@ -71,7 +71,12 @@ def table_text(low: Lowering) -> list[str]:
     if consts:
         rows.append(("consts", dict_text([(v.name, literal((v.axes or (), v.type))) for v in consts])))
     if b.holes:
-        rows.append(("holes", dict_text([(h.name, repr(h.default.key.partition(':')[2] or h.default.function if h.default else "")) for h in b.holes])))
+        rows.append(
+            (
+                "holes",
+                dict_text([(h.name, repr(h.default.key.partition(":")[2] or h.default.function if h.default else "")) for h in b.holes]),
+            )
+        )
     if low.fields:
         rows.append(("fields", dict_text([(f.field, literal((f.axes, f.kind))) for f in low.fields.values()])))
     states = [v for v in b.values if v.kind == "state" and not v.level]
@@ -206,13 +211,16 @@ def sites_text(low: Lowering) -> list[str]:
 
 def inputs_text(low: Lowering) -> str:
     """One line on what goes in and comes out."""
+
     def shape(v: spec.Value, steps: bool) -> str:
         axes = v.axes or ()
         if low.body.topology:
             axes = (*((low.chain,) if steps else ()), *axes)
         return f"{v.name} [{', '.join(('batch', *axes))}]"
 
-    ins = ", ".join(shape(v, low.per(v) == "step") if low.per(v) != "call" else f"{v.name} [{', '.join(v.axes or ())}]" for v in low.inputs())
+    ins = ", ".join(
+        shape(v, low.per(v) == "step") if low.per(v) != "call" else f"{v.name} [{', '.join(v.axes or ())}]" for v in low.inputs()
+    )
     outs = ", ".join(shape(low.table[n], True) for n in low.body.outs)
     return f"{ins or 'nothing'} -> {outs or 'nothing'}, and the state after the last step."
 

@@ -1,0 +1,520 @@
+"""Equations as kernel statements.
+
+In:   expressions of a checked body, the names that the kernel computes (`inside`), and which of their past values are carried.
+Out:  statements in a `Builder`; complex values as pairs of reals; for everything that comes from outside a `Source` that says
+      how the emitter around makes it.
+Refuses: `Unfit`, with the reason: what is not elementwise, nor a reduction whose operand has only axes that some value has
+already.
+
+What depends on no name of the kernel is a leaf where it is not elementwise (a layer, a convolution, a norm, a whole number);
+elementwise parts above the leaves are computed in the kernel, so that raw pre-activations cross the border and gates do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seqc.compiler.ir import expr as x
+from seqc.compiler.ir import spec
+from seqc.compiler.ir.expr import Axes, Expr
+from seqc.compiler.ir.kernel import Arg, Kind, Operand, Var
+from seqc.compiler.lower.kernels.builder import Builder
+
+REAL = frozenset((
+    "sigmoid", "tanh", "softplus", "logsigmoid", "log1p", "expm1", "silu", "gelu", "relu", "sin", "cos", "atan", "exp", "log", "sqrt",
+    "abs", "sign", "floor", "ceil", "mod", "logaddexp", "expdiff", "div", "sub", "neg", "stop", "through",
+))  # fmt: skip
+CHAINS = {"add": "add", "mul": "mul", "outer": "mul", "min": "min", "max": "max"}
+TRUTH = {"lt": ("lt", False), "le": ("le", False), "gt": ("lt", True), "ge": ("le", True), "eq": ("eq", False), "ne": ("ne", False)}
+COMPLEX = frozenset(("add", "sub", "mul", "outer", "neg", "div", "exp", "cis", "re", "im", "conj", "complex", "where", "stop", "abs"))
+ELEMENTWISE = REAL | frozenset(CHAINS) | frozenset(TRUTH) | COMPLEX | frozenset(("pow", "where", "and", "or", "not"))
+
+
+class Unfit(Exception):
+    """An expression that no kernel of this kind computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an operand comes from.
+
+    what   `expr`; `state`, the value of `name` `lag` steps before the first; `first`, what stands there after a reset; `size`,
+           the number of positions of the axis `name`; `reset` and `valid`, 0 or 1 for each step
+    part   `re` or `im` of a complex value, else ""
+    """
+
+    what: str
+    expr: Expr | None = None
+    name: str = ""
+    lag: int = 0
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A traced value: one part, or real and imaginary part."""
+
+    parts: tuple[Arg, ...]
+
+    @property
+    def complex(self) -> bool:
+        """Whether it is a pair."""
+        return len(self.parts) == 2
+
+    @property
+    def re(self) -> Arg:
+        """The (real part of the) value."""
+        return self.parts[0]
+
+    @property
+    def im(self) -> Arg:
+        """The imaginary part."""
+        return self.parts[1] if self.complex else 0.0
+
+
+@dataclass(slots=True)
+class Carried:
+    """The past of one name: a carry for each step back and part; `previous[lag - 1]`."""
+
+    name: str
+    axes: Axes
+    raw: list[Value] = field(default_factory=list)
+    previous: list[Value] = field(default_factory=list)
+
+
+class Tracer:
+    """Traces the equations of one kernel."""
+
+    def __init__(self, body: spec.Body, chain: str, axes: Axes, inside: frozenset[str], masked: bool = False) -> None:
+        self.body, self.chain, self.inside, self.masked = body, chain, inside, masked
+        self.table: Mapping[str, spec.Value] = body.table
+        self.b = Builder(axes)
+        self.operands: list[Operand] = []
+        self.sources: list[Source] = []
+        self.names: dict[str, Value] = {}
+        self.carried: dict[str, Carried] = {}
+        self._memo: dict[int, tuple[Expr, Value]] = {}
+        self._leaves: dict[tuple[object, ...], Value] = {}
+        self._kinds: dict[str, Kind] = {}
+        self._reading: set[str] = set()
+        self._roots: list[Expr] = []
+        self.room: list[frozenset[str]] = []
+        self.masks: dict[str, Arg] = {}
+
+    # ---- what comes from outside --------------------------------------------------------------------------------------
+
+    def kind_of(self, e: Expr) -> Kind:
+        """What an expression that reads nothing of the kernel depends on."""
+        worst: Kind = "number"
+        order: tuple[Kind, ...] = ("number", "once", "run", "step")
+        for n in x.walk(e):
+            here: Kind = "number"
+            match n:
+                case x.Read(name=name, field_=f, moves=moves):
+                    here = "step" if f or any(m.axis == self.chain and m.kind != "family" for m in moves) else self.kind_of_name(name)
+                case x.Number(of=of, axes=axes):
+                    here = "step" if of == self.chain or self.chain and self._second(of) else "once" if axes else "number"
+                case x.Length(of=of):
+                    here = "number" if of[:1].isupper() else "run"
+                case x.Literal_() | x.DimSize():
+                    continue
+                case x.Draw() | x.Dropout() | x.Invoke() | x.Scan() | x.Conv() | x.Grad():
+                    here = "step"
+                case x.Contract() | x.Reduce() | x.Along() | x.Norm() | x.OneHot() | x.Expand():
+                    here = "once"
+                case _:
+                    continue
+            worst = max(worst, here, key=order.index)
+        return worst
+
+    def _second(self, axis: str) -> bool:
+        i = next((i for i in self.body.indices if i.name == axis), None)
+        return i is not None and i.of == self.chain
+
+    def kind_of_name(self, name: str) -> Kind:
+        """What a name depends on."""
+        if name in self._kinds:
+            return self._kinds[name]
+        v = self.table.get(name)
+        found: Kind = "step"
+        if v is not None and v.kind in ("param", "const"):
+            found = "once" if v.axes or v.kind == "param" else "number"
+        elif v is not None and v.kind == "input":
+            found = "run" if v.once else "step"
+        elif v is not None and v.kind in ("let", "gate", "out", "hidden") and v.value is not None and not v.level:
+            self._kinds[name] = "step"
+            found = self.kind_of(v.value)
+            found = "once" if found == "number" and v.axes else found
+        self._kinds[name] = found
+        return found
+
+    def operand(self, kind: Kind, axes: Axes, source: Source, hint: str = "") -> Var:
+        """A new operand."""
+        v = self.b.var(axes, hint=hint, steady=kind in ("run", "once", "number"))
+        self.operands.append(Operand(v, kind))
+        self.sources.append(source)
+        return v
+
+    def leaf(self, e: Expr) -> Value:
+        """A value from outside."""
+        if isinstance(e, x.Literal_) and isinstance(e.value, bool | int | float):
+            return Value((float(e.value),))
+        if e.type == "text":
+            raise Unfit("a text")
+        key: tuple[object, ...] = (e.name, e.field_, e.moves) if isinstance(e, x.Read) else (id(e),)
+        if key in self._leaves:
+            return self._leaves[key]
+        axes = tuple(a for a in e.axes if a != self.chain)
+        kind = self.kind_of(e)
+        if kind == "number" and axes:
+            kind = "once"
+        hint = e.name if isinstance(e, x.Read) else ""
+        unknown = [a for a in axes if a not in self.b.axes]
+        if unknown:
+            raise Unfit(f"the axis {unknown[0]}")
+        if e.type == "complex":
+            if kind == "number":
+                raise Unfit("a complex number known when the module is built")
+            made = Value(tuple(self.operand(kind, axes, Source("expr", e, part=p), f"{p} {hint}".strip()) for p in ("re", "im")))
+        else:
+            made = Value((self.operand(kind, axes, Source("expr", e), hint),))
+            if e.type == "bool":
+                made = Value((self.b.apply("ne", made.re, 0.0),))
+        self._leaves[key] = made
+        self._roots.append(e)  # so that its id stays its own
+        return made
+
+    # ---- what the kernel computes -------------------------------------------------------------------------------------
+
+    def depends(self, e: Expr) -> bool:
+        """Whether an expression reads anything that the kernel computes."""
+        return any(r.name in self.inside for r in x.reads(e))
+
+    def name(self, name: str) -> Value:
+        """The value of a name of the kernel at this step."""
+        held = self.names.get(name)
+        if held is None:
+            v = self.table[name]
+            assert v.value is not None
+            if name in self._reading:
+                raise Unfit(f"`{name}` needs itself")
+            self._reading.add(name)
+            held = self.fitted(self.trace(v.value), tuple(a for a in v.axes or () if a != self.chain), v.type)
+            self._reading.discard(name)
+            self.names[name] = held
+        return held
+
+    def fitted(self, value: Value, axes: Axes, kind: x.Type) -> Value:
+        """A value with the axes and the type that its name declares."""
+        parts = list(value.parts)
+        if kind == "complex" and len(parts) == 1:
+            parts.append(0.0)
+        if kind != "complex" and len(parts) == 2:
+            raise Unfit("a complex value where a real one is declared")
+        lost = [a for p in parts if isinstance(p, Var) for a in p.axes if a not in axes]
+        if lost:
+            raise Unfit(f"the axis {lost[0]} is dropped")
+        if kind == "bool":
+            return Value(tuple(parts))
+        return Value(tuple(self.b.wide(p, axes) if axes or isinstance(p, Var) else p for p in parts))
+
+    def past(self, name: str, lag: int) -> Value:
+        """The value of a name `lag` steps ago."""
+        v = self.table[name]
+        axes = tuple(a for a in v.axes or () if a != self.chain)
+        unknown = [a for a in axes if a not in self.b.axes]
+        if unknown or v.type not in ("real", "complex", "int"):
+            raise Unfit(f"`{name}` is carried as {v.type} with the axes {axes}")
+        held = self.carried.setdefault(name, Carried(name, axes))
+        while len(held.previous) < lag:
+            back = len(held.previous) + 1
+            parts = ("re", "im") if v.type == "complex" else ("",)
+            raw = tuple(self.b.var(axes, hint=name) for _ in parts)
+            held.raw.append(Value(raw))
+            if self.masked:
+                at = self.mask("reset")
+                first = [self.operand("run", axes, Source("first", name=name, lag=back, part=p), f"first {name}") for p in parts]
+                held.previous.append(Value(tuple(self.b.apply("where", at, f, r) for f, r in zip(first, raw, strict=True))))
+            else:
+                held.previous.append(Value(raw))
+        return held.previous[lag - 1]
+
+    def mask(self, what: str) -> Arg:
+        """`reset` or `valid` of this step."""
+        if what not in self.masks:
+            self.masks[what] = self.b.apply("ne", self.operand("step", (), Source(what), what), 0.0)
+        return self.masks[what]
+
+    def trace(self, e: Expr) -> Value:
+        """The value of an expression."""
+        held = self._memo.get(id(e))
+        if held is not None:
+            return held[1]
+        made = self._trace(e)
+        self._memo[id(e)] = (e, made)
+        return made
+
+    def _trace(self, e: Expr) -> Value:
+        if not self.depends(e) and not self.worth(e):
+            return self.leaf(e)
+        match e:
+            case x.Read():
+                return self.read(e)
+            case x.Apply():
+                return self.apply(e)
+            case x.Expand(arg=a):
+                return self.fitted(self.trace(a), tuple(i for i in e.axes if i != self.chain), e.type)
+            case x.Contract(left=a, right=b, over=over):
+                left, right = self.trace(a), self.trace(b)
+                self.fits((left, right), over)
+                return self.summed(self.product(left, right), over)
+            case x.Reduce():
+                return self.reduce(e)
+        raise Unfit(f"{type(e).__name__.lower()} of a value that changes with the state")
+
+    def worth(self, e: Expr) -> bool:
+        """Whether an expression that reads nothing of the kernel is computed in it all the same: elementwise, of real or
+        complex leaves."""
+        if not isinstance(e, x.Apply) or e.fn not in ELEMENTWISE or e.type in ("int", "text"):
+            return False
+        if any(a.type in ("int", "text") and not isinstance(a, x.Literal_) and self.kind_of(a) != "number" for a in e.args):
+            return False
+        if e.type == "complex" or any(a.type == "complex" for a in e.args):
+            if e.fn not in COMPLEX:
+                return False
+        if self.kind_of(e) == "number":
+            return False
+        if e.fn == "where" and self.kind_of(e.args[0]) == "number":
+            return False
+        if any(isinstance(a, x.NotGiven) for a in e.args) or any(self.static_choice(a) for a in e.args):
+            return False
+        return not self.layer(e)
+
+    def static_choice(self, e: Expr) -> bool:
+        """A choice that is made when the module is built."""
+        return isinstance(e, x.Apply) and e.fn == "where" and self.kind_of(e.args[0]) == "number"
+
+    def layer(self, e: x.Apply) -> bool:
+        """A sum of products with weights and a bias: one call of a matrix product outside."""
+        if e.fn != "add":
+            return False
+        return any(isinstance(a, x.Contract) for a in e.args) and all(
+            isinstance(a, x.Contract) or isinstance(a, x.Read) and self.kind_of(a) == "once" for a in e.args
+        )
+
+    def read(self, e: x.Read) -> Value:
+        """A name of the kernel, now or steps ago."""
+        if e.name not in self.inside:
+            return self.leaf(e)
+        if e.field_:
+            raise Unfit(f"the field {e.field_} of `{e.name}`")
+        if not e.moves:
+            return self.name(e.name)
+        if len(e.moves) == 1 and e.moves[0].kind == "lag" and e.moves[0].axis == self.chain:
+            by = e.moves[0].index
+            if isinstance(by, x.Literal_) and isinstance(by.value, int) and 1 <= by.value <= 8:
+                return self.past(e.name, by.value)
+        raise Unfit(f"`{e.name}` is read at a place that is no fixed number of steps ago")
+
+    # ---- elementwise --------------------------------------------------------------------------------------------------
+
+    def apply(self, e: x.Apply) -> Value:
+        """An elementwise function."""
+        fn = e.fn
+        if fn not in ELEMENTWISE:
+            raise Unfit(f"the function {fn}")
+        if fn == "add":
+            args = [self.trace(a) for a in self.grouped(e)]
+        else:
+            args = [self.trace(a) for a in e.args]
+        b = self.b
+        if any(a.complex for a in args) or fn in ("complex", "cis"):
+            return self.complex(e, args)
+        r = [a.re for a in args]
+        if fn not in ("and", "or", "not", "where"):
+            r = [self.number(a) for a in r]
+        if fn in CHAINS:
+            out = r[0]
+            for a in r[1:]:
+                out = b.apply(CHAINS[fn], out, a)
+            return Value((out,))
+        if fn in TRUTH:
+            name, swap = TRUTH[fn]
+            return Value((b.apply(name, r[1], r[0]) if swap else b.apply(name, r[0], r[1]),))
+        if fn in ("and", "or"):
+            out = r[0]
+            for a in r[1:]:
+                out = b.apply(fn, out, a)
+            return Value((out,))
+        if fn == "not":
+            return Value((b.apply("not", r[0]),))
+        if fn == "where":
+            truth = e.type == "bool"
+            if truth:
+                raise Unfit("a choice between truth values")
+            return Value((b.apply("where", r[0], self.number(r[1]), self.number(r[2])),))
+        if fn == "pow":
+            return Value((self.power(r[0], r[1]),))
+        if fn in ("re", "conj"):
+            return Value((r[0],))
+        if fn == "im":
+            return Value((b.apply("mul", r[0], 0.0),))
+        if fn in ("stop", "through"):
+            return Value((self.stopped(fn, r),))
+        if fn in REAL:
+            return Value((b.apply(fn, *r),))
+        raise Unfit(f"the function {fn}")
+
+    def stopped(self, fn: str, r: list[Arg]) -> Arg:
+        """`stop` and `through`: the value has all axes of both."""
+        if not isinstance(r[0], Var):
+            r[0] = self.b.wide(r[0], self.b.union(r))
+        if fn == "through":
+            r[0] = self.b.wide(r[0], self.b.union(r))
+        return self.b.apply(fn, *r)
+
+    def number(self, a: Arg) -> Arg:
+        """A truth value as 0 or 1."""
+        return self.b.apply("number", a) if isinstance(a, Var) and a.type == "bool" else a
+
+    def grouped(self, e: x.Apply) -> list[Expr]:
+        """The operands of a sum; layers and their biases stay together, so that one matrix product makes them."""
+        flat: list[Expr] = []
+        stack: list[Expr] = [e]
+        while stack:
+            n = stack.pop()
+            if isinstance(n, x.Apply) and n.fn == "add" and n.type == e.type and id(n) not in self._memo:
+                stack.extend(reversed(n.args))
+            else:
+                flat.append(n)
+        layers = [a for a in flat if isinstance(a, x.Contract) and not self.depends(a)]
+        if not layers:
+            return flat
+        extra = [a for a in flat if isinstance(a, x.Read) and a.name not in self.inside and self.kind_of(a) == "once"]
+        group = [a for a in flat if any(a is g for g in (*layers, *extra))]
+        if len(group) < 2:
+            return flat
+        have = {i for g in group for i in g.axes}
+        kind: x.Type = "complex" if any(g.type == "complex" for g in group) else "real"
+        one = x.Apply("add", tuple(group), axes=tuple(a for a in e.axes if a in have), type=kind, span=e.span)
+        out: list[Expr] = []
+        for a in flat:
+            if a is group[0]:
+                out.append(one)
+            elif not any(a is g for g in group):
+                out.append(a)
+        return out
+
+    def power(self, a: Arg, p: Arg) -> Arg:
+        """`a ^ p`; small literal powers by products."""
+        b = self.b
+        if p == 2.0 and not isinstance(p, Var):
+            return b.apply("mul", a, a)
+        if p == 3.0 and not isinstance(p, Var):
+            return b.apply("mul", b.apply("mul", a, a), a)
+        if p == 0.5 and not isinstance(p, Var):
+            return b.apply("sqrt", a)
+        if p == -0.5 and not isinstance(p, Var):
+            return b.apply("rsqrt", a)
+        if p == -1.0 and not isinstance(p, Var):
+            return b.apply("div", 1.0, a)
+        return b.apply("pow", a, p)
+
+    # ---- complex ------------------------------------------------------------------------------------------------------
+
+    def product(self, p: Value, q: Value) -> Value:
+        """A product of real or complex values."""
+        b = self.b
+        if not p.complex and not q.complex:
+            return Value((b.apply("mul", self.number(p.re), self.number(q.re)),))
+        if not p.complex or not q.complex:
+            z, r = (p, q.re) if p.complex else (q, p.re)
+            return Value((b.apply("mul", z.re, r), b.apply("mul", z.im, r)))
+        re = b.apply("sub", b.apply("mul", p.re, q.re), b.apply("mul", p.im, q.im))
+        return Value((re, b.apply("add", b.apply("mul", p.re, q.im), b.apply("mul", p.im, q.re))))
+
+    def complex(self, e: x.Apply, args: list[Value]) -> Value:
+        """A function with a complex operand or result."""
+        b = self.b
+        z = args[0]
+        match e.fn:
+            case "add" | "sub":
+                re, im = z.re, z.im
+                for a in args[1:]:
+                    re, im = b.apply(e.fn, re, a.re), b.apply(e.fn, im, a.im)
+                return Value((re, im))
+            case "mul" | "outer":
+                for a in args[1:]:
+                    z = self.product(z, a)
+                return z
+            case "neg":
+                return Value((b.apply("neg", z.re), b.apply("neg", z.im)))
+            case "div":
+                w = args[1]
+                if not w.complex:
+                    return Value((b.apply("div", z.re, w.re), b.apply("div", z.im, w.re)))
+                size = b.apply("add", b.apply("mul", w.re, w.re), b.apply("mul", w.im, w.im))
+                top = self.product(z, Value((w.re, b.apply("neg", w.im))))
+                return Value((b.apply("div", top.re, size), b.apply("div", top.im, size)))
+            case "exp":
+                size = b.apply("exp", z.re)
+                return Value((b.apply("mul", size, b.apply("cos", z.im)), b.apply("mul", size, b.apply("sin", z.im))))
+            case "cis" if not z.complex:
+                return Value((b.apply("cos", z.re), b.apply("sin", z.re)))
+            case "complex":
+                return Value((z.re, args[1].re))
+            case "re":
+                return Value((z.re,))
+            case "im":
+                return Value((z.im,))
+            case "conj":
+                return Value((z.re, b.apply("neg", z.im)))
+            case "abs":
+                return Value((b.apply("sqrt", b.apply("add", b.apply("mul", z.re, z.re), b.apply("mul", z.im, z.im))),))
+            case "stop":
+                return Value((self.stopped("stop", [z.re]), self.stopped("stop", [z.im])))
+            case "where":
+                p, q = args[1], args[2]
+                return Value((b.apply("where", z.re, p.re, q.re), b.apply("where", z.re, p.im, q.im)))
+        raise Unfit(f"{e.fn} of a complex value")
+
+    # ---- reductions ---------------------------------------------------------------------------------------------------
+
+    def fits(self, operands: tuple[Value, ...], over: Axes) -> None:
+        """A contraction is computed here if no more numbers are involved than one of its operands or a carried value has."""
+        have = frozenset(a for v in operands for p in v.parts if isinstance(p, Var) for a in p.axes)
+        sets = [frozenset(p.axes) for v in operands for p in v.parts if isinstance(p, Var)]
+        sets += [frozenset(c.axes) for c in self.carried.values()] + self.room
+        if not any(have <= s for s in sets):
+            raise Unfit("a contraction along an axis that its result brings in: a matrix product")
+
+    def summed(self, v: Value, over: Axes) -> Value:
+        """The sum over axes."""
+        return Value(tuple(self.b.reduce("sum", p, tuple(a for a in over if a != self.chain)) for p in v.parts))
+
+    def reduce(self, e: x.Reduce) -> Value:
+        """A reduction over axes of the value."""
+        if self.chain in e.over or "batch" in e.over:
+            raise Unfit(f"{e.fn} over {', '.join(e.over)}")
+        v = self.trace(e.arg)
+        b = self.b
+        inner = tuple(e.over)
+        if e.fn == "sum":
+            return self.summed(v, inner)
+        if e.fn == "mean":
+            total = self.summed(v, inner)
+            for a in inner:
+                size = self.operand("number", (), Source("size", name=a), f"size of {a}")
+                total = Value(tuple(b.apply("div", p, size) for p in total.parts))
+            return total
+        if v.complex:
+            raise Unfit(f"{e.fn} of complex values")
+        a = self.number(v.re)
+        if e.fn in ("max", "min"):
+            return Value((b.reduce(e.fn, a, inner),))
+        if e.fn == "logsumexp":
+            top = b.reduce("max", a, inner)
+            still = b.apply("stop", top) if isinstance(top, Var) else top
+            return Value((b.apply("add", still, b.apply("log", b.reduce("sum", b.apply("expdiff", a, still), inner))),))
+        raise Unfit(f"{e.fn} of a value that changes with the state")
