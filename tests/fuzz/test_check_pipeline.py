@@ -28,7 +28,7 @@ WHOLE = 4
 """Mutants of each whole file."""
 PIECE = 6
 """Mutants of each body, broken ones and changed ones each."""
-LONGEST = 6000
+LONGEST = 3000
 SECONDS = 2.0
 
 
