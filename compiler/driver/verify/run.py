@@ -139,7 +139,7 @@ def _subject(body: Body, make: Make, cell: Mapping[str, Any], sizes: Mapping[str
         def build(backend: str, mode: str, dtype: str, found: Mapping[str, int] = found) -> Any:
             return make(body.name, backend, mode, dtype, **found)
 
-        for steps in (STEPS, 8, 12):
+        for steps in (STEPS, 8, 12, 16):
             lengths = sample.lengths_of(body, found, steps)
             values = sample.draw(body, found, BATCH, steps, given=given)
             loss = None
