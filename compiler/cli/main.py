@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command → (its file here, what it does)."""
 
 EXITS = "exit codes: 0 done, 1 errors in a spec or a failed check, 2 wrong usage, 3 a bug in seqc"
+SPEC = "SPEC is a path or a bundled spec (`seqc list`); NAME:Cell picks one body."
 ENVIRONMENT = """environment:
   SEQC_CACHE_DIR  folder of compiled modules      SEQC_REFERENCE=1  run the eager reference whatever is asked for
   SEQC_DUMP       stages to print: plan,code      SEQC_DEBUG=1      show Python tracebacks of bugs in seqc
@@ -96,7 +97,7 @@ def _overview() -> argparse.ArgumentParser:
         prog="seqc",
         usage="seqc COMMAND … (`seqc COMMAND --help` shows its options)",
         description="A compiler for sequence architectures: the mathematics of one step in, a PyTorch module out.",
-        epilog=f"commands:\n{commands}\n\nSPEC is a path or a bundled spec (`seqc list`); NAME:Cell picks one body.\n{ENVIRONMENT}\n{EXITS}",
+        epilog=f"commands:\n{commands}\n\n{SPEC}\n{ENVIRONMENT}\n{EXITS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
