@@ -20,33 +20,33 @@
  *     rounding mode is to nearest; errno and exception flags are not kept.
  *     Memory: a partial load or store touches exactly its `n` elements, 0 <= n <= SQ_N; lanes beyond n hold 0.
  *
- * Elementary functions, all as sq_NAME_SUFFIX for the four suffixes. Beside each stands the largest error in units in the last place
- * (of the result; of the smallest denormal where it is one) that tests/numeric/test_vector_math.py lets pass, for fp32 and fp64, on
- * machines with a fused multiply-add; without, 3.5 and 3. What was found is a few hundredths less.
- *     exp(x)          0.89   0.90
- *     expm1(x)        1.60   1.80
- *     log(x)          0.92   0.80   -inf at 0, NaN below
- *     log1p(x)        0.94   1.35   -inf at -1, NaN below
- *     tanh(x)         1.37   1.37
- *     sigmoid(x)      1.49   1.49   1 / (1 + exp(-x)), never flushed: sigmoid(-100) is a denormal
- *     silu(x)         1.65   1.60   x sigmoid(x); NaN at -inf, as that product is
- *     softplus(x)     1.72   1.72   log(1 + exp(x)), without a threshold
- *     logsigmoid(x)   1.72   1.72   -softplus(-x)
+ * Elementary functions, all as sq_NAME_SUFFIX for the four suffixes. Beside each stands the largest error, for fp32 and fp64, that
+ * tests/numeric/test_vector_math.py lets pass, in units in the last place of the result (of the smallest denormal where it is
+ * one), on machines with a fused multiply-add; without, 3.5 and 3. What was found is a few hundredths less.
+ *     exp(x)          0.90   0.90
+ *     expm1(x)        1.65   1.80
+ *     log(x)          0.95   0.80   -inf at 0, NaN below
+ *     log1p(x)        1.30   1.35   -inf at -1, NaN below
+ *     tanh(x)         1.40   1.40
+ *     sigmoid(x)      1.50   1.50   1 / (1 + exp(-x)), never flushed: sigmoid(-100) is a denormal
+ *     silu(x)         1.70   1.60   x sigmoid(x); NaN at -inf, as that product is
+ *     softplus(x)     1.75   1.72   log(1 + exp(x)), without a threshold
+ *     logsigmoid(x)   1.75   1.72   -softplus(-x)
  *     sin(x)          1.56   0.80   the whole range, 1e300 too; NaN at infinities
  *     cos(x)          1.56   0.80
- *     atan(x)         1.29   1.33
- *     erf(x)          1.17   1.17
+ *     atan(x)         1.32   1.35
+ *     erf(x)          1.20   1.20
  *     pow(x, y)       0.51   0.90   all special cases of C
  *     sqrt(x)         0.50   0.50
  *     rsqrt(x)        1.50   1.50   1 / sqrt(x)
  *     sincos(x, *s, *c)            both, for one reduction of the argument
  * and with an error that follows from those above
- *     gelu(x)           0.5 x (1 + erf(x / sqrt 2)): error below 2 units in the last place of x (so does torch; far below 0
- *                       the result itself is much smaller than x)
+ *     gelu(x)           0.5 x (1 + erf(x / sqrt 2)): error below 2 units in the last place of x (far below 0
+ *                       the result itself is much smaller than x; torch's formula and its error)
  *     logaddexp(a, b)   max + log1p(exp(-|a - b|)); -inf where both are -inf
  *     expdiff(a, b)     exp(a - b); 0 where a is -inf, whatever b is
  *
- * Exact ones: abs, sqrt, floor, ceil, trunc, round (half to even), sign (0 at 0, NaN at NaN), relu (NaN stays), min and max (NaN
+ * Exact ones: abs, sqrt, floor, ceil, trunc, round (half to even), sign (0 at 0 and at NaN, as in torch), relu (NaN stays), min and max (NaN
  * wins, as in torch), mod(a, b) (the remainder with the sign of b, as torch.remainder), fma(a, b, c) = a * b + c (one rounding
  * where the machine has it, else two), copysign.
  * Masks: lt le eq (a, b), isnan(x), not(m), any(m), sel(m, a, b) = a where m, else b.

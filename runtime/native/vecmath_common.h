@@ -7,7 +7,7 @@ SQ_HOT SQ_V F(min)(SQ_V a, SQ_V b) { return F(sel)(F(isnan)(a), a, F(min2)(a, b)
 SQ_HOT SQ_V F(max)(SQ_V a, SQ_V b) { return F(sel)(F(isnan)(a), a, F(max2)(a, b)); }
 SQ_HOT SQ_V F(sign)(SQ_V x) {
     SQ_V one = F(copysign)(F(set)(1), x);
-    return F(sel)(F(lt)(F(set)(0), F(abs)(x)), one, x);
+    return F(sel)(F(lt)(F(set)(0), F(abs)(x)), one, F(set)(0));
 }
 SQ_HOT SQ_V F(rsqrt)(SQ_V x) { return F(set)(1) / F(sqrt)(x); }
 
