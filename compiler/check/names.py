@@ -226,6 +226,7 @@ class _Collector:
     def declaration(self, line: s.Declaration, level: tuple[str, ...]) -> None:
         name = line.name.text
         bare = line.shape is None and line.kind in ("", "out")
+        self.wanted += line.kind == "out"
         if name == "t" or name in self.names.chain:
             self.sink.report(
                 "SEQ0205",
@@ -236,7 +237,6 @@ class _Collector:
             )
             return
         if line.kind == "out":
-            self.wanted += 1
             if name not in self.given:
                 self.given.add(name)
                 self.names.outs.append(name)
