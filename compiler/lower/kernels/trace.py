@@ -267,7 +267,7 @@ class Tracer:
                 return self.fitted(self.trace(a), tuple(i for i in e.axes if i != self.chain), e.type)
             case x.Contract(left=a, right=b, over=over):
                 left, right = self.trace(a), self.trace(b)
-                self.fits((left, right), over)
+                self.fits(*(v for v, side in ((left, a), (right, b)) if self.depends(side)), product=(left, right))
                 return self.summed(self.product(left, right), over)
             case x.Reduce():
                 return self.reduce(e)
@@ -481,9 +481,9 @@ class Tracer:
 
     # ---- reductions ---------------------------------------------------------------------------------------------------
 
-    def fits(self, operands: tuple[Value, ...], over: Axes) -> None:
-        """A contraction is computed here if no more numbers are involved than one of its operands or a carried value has."""
-        have = frozenset(a for v in operands for p in v.parts if isinstance(p, Var) for a in p.axes)
+    def fits(self, *operands: Value, product: tuple[Value, Value]) -> None:
+        """A contraction is computed here if its product has no more axes than an operand of the kernel's or a carried value."""
+        have = frozenset(a for v in product for p in v.parts if isinstance(p, Var) for a in p.axes)
         sets = [frozenset(p.axes) for v in operands for p in v.parts if isinstance(p, Var)]
         sets += [frozenset(c.axes) for c in self.carried.values()] + self.room
         if not any(have <= s for s in sets):

@@ -1,0 +1,302 @@
+"""Classes whose sequence program calls kernels: what the reference lowering writes, with regions in place of loops over time.
+
+In:   a checked program.
+Out:  classes as the reference makes them, each body that has a region with a second program, `sequence_native`, and the
+      constants it needs: the C text of its kernels and their descriptions.
+Keeps: everything outside of regions is the reference's own text; the reference program stands beside it.
+Refuses: what the reference refuses. A loop that is no kernel stays a loop; `Native.left` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from seqc.compiler.ir import expr as x
+from seqc.compiler.ir import spec
+from seqc.compiler.ir.kernel import Kernel, Operand
+from seqc.compiler.lower.kernels.region import Chooser, Form, Region
+from seqc.compiler.lower.kernels.trace import Source
+from seqc.compiler.lower.native.emit import Unit, unit
+from seqc.compiler.lower.reference.body import Class, Lowering, callees_first, check_scope, class_names, loops
+from seqc.compiler.lower.reference.emitter import Emitter
+from seqc.compiler.lower.reference.layout import ATOM, Code, Layout, moved
+from seqc.compiler.lower.reference.schedule import Item
+from seqc.compiler.lower.reference.scope import Scope
+from seqc.compiler.lower.reference.statements import comment, items, note, remember
+
+
+@dataclass(slots=True)
+class Native:
+    """What came of one body.
+
+    regions  its regions, in the order of its kernels; two kernels each (plain and masked)
+    left     loops over time that stay as they are, with the reason
+    unit     the C text and descriptions, None where there is no region
+    """
+
+    name: str
+    regions: list[Region] = field(default_factory=list)
+    left: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+    unit: Unit | None = None
+
+
+def lower(program: spec.Program, source: str) -> tuple[list[Class], dict[str, Native]]:
+    """All classes of a program, callees first, and what came of each body, by its class's name."""
+    names = class_names(program)
+    out: list[Class] = []
+    found: dict[str, Native] = {}
+    for key in callees_first(program):
+        body = program.bodies[key]
+        check_scope(body)
+        where = source if key in program.exports else f"{key.partition(':')[0].replace('.', '/')}.seq"
+        lowering = NativeLowering(program, body, names, where)
+        made = lowering.run()
+        out.append(made)
+        found[made.name] = lowering.native
+    return out, found
+
+
+class NativeLowering(Lowering):
+    """Writes the class of one body with its kernels."""
+
+    def __init__(self, program: spec.Program, body: spec.Body, names: Mapping[str, str], source: str) -> None:
+        super().__init__(program, body, names, source)
+        self.native = Native(self.name)
+        self.kernels: list[Kernel] = []
+
+    def run(self) -> Class:
+        """The whole class; the descriptions of its kernels stand in it as one constant."""
+        made = super().run()
+        if self.kernels:
+            self.native.unit = unit(self.kernels)
+            at = next(i for i, line in enumerate(made.lines) if line.startswith(f"class {self.name}("))
+            after = next(i for i in range(at, len(made.lines)) if made.lines[i].startswith("    TABLE = "))
+            made.lines[after:after] = [f"    KERNELS = {self.name}Kernels", ""]
+            made.lines[0:0] = [*self.constants(self.native.unit), "", ""]
+        return made
+
+    def constants(self, made: Unit) -> list[str]:
+        """The C text and the descriptions, as literals."""
+        lines = [f"{self.name}Kernels = ("]
+        lines += ["    ("]
+        lines += [f"        {line + chr(10)!r}" for line in made.text.split("\n")]
+        lines += ["    ),"]
+        lines += [f"    {about!r}," for about in made.kernels]
+        return [*lines, ")"]
+
+    def method(self, body: list[str], head: str, doc: str, lines: list[str], static: bool = False) -> None:
+        """Adds a method; the sequence programs get their native ones beside them."""
+        name = head.partition("(")[0].removeprefix("def ")
+        if name not in ("sequence", "sequence_given"):
+            super().method(body, head, doc, lines, static)
+            return
+        given = frozenset(self.optional()) if name == "sequence_given" else frozenset()
+        _, order = self.needed_with(given)
+        made = None if self.has_grad else self.native_lines(given, order)
+        if made is None:
+            super().method(body, head, doc, lines, static)
+            return
+        rest = ", ".join(["run", *self.input_names().values(), "state"])
+        lead = ["if native.ready(self, run):", f"    return self.{name}_native({rest})"]
+        at = next((i for i, line in enumerate(lines) if "return self.sequence_given(" in line), -1) + 1
+        super().method(body, head, doc, [*lines[:at], *lead, *lines[at:]], static)
+        super().method(body, head.replace(f"def {name}(", f"def {name}_native("), "The same, loops over time in C.", made)
+
+    def wanted(self, given: frozenset[str]) -> set[str]:
+        """Names that must be there as sequences outside of kernels."""
+        out = set(self.body.outs) | set(self.loss_names)
+        out |= {n for n, h in self.histories.items() if h.kind != "last"}
+        for v in self.body.values:
+            for e in (v.value, v.start):
+                out |= {r.name for r in x.reads(e) if r.field_} if e is not None else set()
+        return out
+
+    def native_lines(self, given: frozenset[str], order: list[Item]) -> list[str] | None:
+        """The body of `sequence_native`; None where there is no region."""
+        choice = Chooser(self.body, self.chain, order, self.wanted(given), first=len(self.kernels) // 2 + 1).run()
+        self.native.left += [left for left in choice.left if left not in self.native.left]
+        if not choice.regions or not self.chain:
+            return None
+        m = self.emitter("sequence", given)
+        self.prepare(m)
+        for region in choice.regions:
+            m.table.update(region.replaced)
+        for node in choice.order:
+            if isinstance(node, Region):
+                RegionText(self, m, node, m.root).run()
+            else:
+                items(m, [node], m.root)
+        self.native.regions += list(choice.regions)
+        self.finish(m, given)
+        for n in self.loss_names:
+            if n in self.names_needed and n not in m.root.names and n in [i for it in order for i in it.names()]:
+                if not self.table[n].level and self.table[n].axes is not None:
+                    m.lookup(n, m.root, self.table[n].span)
+        self.keep_fields(m)
+        return self.whole(m, self.returned(m))
+
+
+class RegionText:
+    """Writes the call of one region's kernel."""
+
+    def __init__(self, low: NativeLowering, m: Emitter, region: Region, s: Scope) -> None:
+        self.low, self.m, self.region, self.s = low, m, region, s
+        self.made: dict[tuple[object, ...], str] = {}
+
+    def run(self) -> None:
+        """All its lines."""
+        m, s, region = self.m, self.s, self.region
+        number = len(self.low.kernels)
+        self.low.kernels += [region.plain.kernel, region.masked.kernel]
+        m.equation = region.names[0]
+        for n in region.names:
+            s.block.add(comment(m, m.table[n]))
+        plain = self.operands(region.plain)
+        rows, lasts = [], []
+        for row in region.rows:
+            rows.append(m.namer.fresh(f"{row.name}_{row.part}" if row.part else row.name.replace(".", "_")))
+        for past in region.carries:
+            lasts.append(
+                m.namer.fresh(f"{past.name}_last" + (f"_{past.part}" if past.part else "") + (f"_{past.lag}" if past.lag > 1 else ""))
+            )
+        names = ", ".join([*rows, *lasts]) + ("," if len(rows) + len(lasts) == 1 else "")
+        widths = self.widths()
+        yes = s.block.nest("if run.reset is None and not run.ragged:")
+        yes.add(f"{names} = native.call(self.KERNELS, {number}, {tuple_of(plain)}, {widths})")
+        no = s.block.nest("else:")
+        outer, s.block = s.block, no
+        masked = self.operands(region.masked)
+        s.block = outer
+        no.add(f"{names} = native.call(self.KERNELS, {number + 1}, {tuple_of(masked)}, {widths})")
+        self.name_rows(rows)
+        self.keep_lasts(lasts)
+
+    def widths(self) -> str:
+        """The types of the rows: the run's, or the declared ones."""
+        m = self.m
+        found = []
+        for row in self.region.rows:
+            v = m.table.get(row.name)
+            width = v.width if v is not None else ""
+            found.append(f"wide(run.dtype, torch.float{width[1:]})" if width in ("f32", "f64") else "run.dtype")
+        return tuple_of(found) if len(set(found)) > 1 else found[0] if found else "run.dtype"
+
+    # ---- operands -----------------------------------------------------------------------------------------------------
+
+    def operands(self, form: Form) -> list[str]:
+        """Texts of a form's operands; those that both forms have are computed once."""
+        out: list[str] = []
+        for o, source in zip(form.kernel.operands, form.sources, strict=True):
+            key = (source.what, id(source.expr), source.name, source.lag, source.part, o.kind, o.var.axes)
+            if key not in self.made:
+                self.made[key] = self.operand(o, source)
+            out.append(self.made[key])
+        return out
+
+    def operand(self, o: Operand, source: Source) -> str:
+        """The text of one operand."""
+        m, s = self.m, self.s
+        axes = o.var.axes
+        match source.what:
+            case "reset" | "valid":
+                return f"native.{source.what}(run)"
+            case "size":
+                return m.size(source.name, s)
+            case "state" | "first":
+                return self.past(source, axes)
+        e = source.expr
+        assert e is not None
+        m.count(e)
+        code = m.emit(e, s)
+        if o.kind == "number":
+            assert code.number, "a number"
+            return code.text
+        target = Layout(o.kind in ("step", "run"), o.kind == "step", axes)
+        if not code.number:
+            code = self.part(m.real(code) if e.type != "complex" else code, source.part)
+        elif source.part == "im":
+            code = Code("0", number=True)
+        code = m.expanded(code, target, s, "real")
+        if not code.text.isidentifier():
+            code = m.assign(code, f"{m.equation}_in", s)
+        return code.text
+
+    def part(self, code: Code, part: str) -> Code:
+        """Real or imaginary part of a tensor."""
+        if not part:
+            return code
+        if code.type != "complex":
+            return code if part == "re" else Code("0", number=True)
+        return replace(code, text=f"{code.at_least(ATOM)}.{'real' if part == 're' else 'imag'}", type="real", level=ATOM)
+
+    def past(self, source: Source, axes: tuple[str, ...]) -> str:
+        """A value before the first step."""
+        m, s = self.m, self.s
+        v = m.table[source.name]
+        holder = "state" if source.what == "state" else "first"
+        text = m.state(m.field_of(source.name), s, v.level, holder)
+        if m.histories[source.name].kind != "last":
+            text = f"{text}[:, -{source.lag}]"
+        code = self.part(Code(text, Layout(True, False, m.fields[m.field_of(source.name)].axes), v.type), source.part)
+        return moved(replace(code, type="real"), Layout(True, False, axes)).text
+
+    # ---- results ------------------------------------------------------------------------------------------------------
+
+    def name_rows(self, texts: list[str]) -> None:
+        """Rows get the names of what they are."""
+        m, s = self.m, self.s
+        found: dict[str, dict[str, str]] = {}
+        for row, text in zip(self.region.rows, texts, strict=True):
+            found.setdefault(row.name, {})[row.part] = text
+        for row in self.region.rows:
+            parts = found.pop(row.name, None)
+            if parts is None:
+                continue
+            v = m.table.get(row.name)
+            layout = Layout(True, True, row.axes)
+            width = v.width if v is not None and v.width in ("f32", "f64") else ""
+            code = self.whole(parts, layout, row.type, width)
+            if v is not None:
+                want = Layout(True, True, tuple(a for a in v.axes or () if a != m.chain))
+                code = moved(code, want)
+            if not code.text.isidentifier():
+                code = m.assign(code, row.name.replace(".", "_"), s)
+            s.names[row.name] = code
+            if v is not None and row.name in m.histories and m.histories[row.name].kind != "last":
+                remember(m, row.name, v, s)
+
+    def whole(self, parts: dict[str, str], layout: Layout, kind: x.Type, width: str) -> Code:
+        """A value from its parts."""
+        if "re" in parts:
+            text = f"fn.make_complex({parts['re']}, {parts['im']})"
+            return Code(text, layout, "complex", wide=width)
+        text = parts[""]
+        if kind == "bool":
+            return Code(f"{text} != 0", layout, "bool", 3)
+        if kind == "int":
+            return Code(f"{text}.to(torch.int64)", layout, "int")
+        return Code(text, layout, "real", wide=width)
+
+    def keep_lasts(self, texts: list[str]) -> None:
+        """Carries after the last step go into the state."""
+        m, s = self.m, self.s
+        found: dict[str, dict[str, str]] = {}
+        axes: dict[str, tuple[str, ...]] = {}
+        for past, text in zip(self.region.carries, texts, strict=True):
+            if past.lag == 1 and m.histories[past.name].kind == "last":
+                found.setdefault(past.name, {})[past.part] = text
+                axes[past.name] = past.axes
+        for n, parts in found.items():
+            v = m.table[n]
+            field_ = m.field_of(n)
+            code = self.whole(parts, Layout(True, False, axes[n]), v.type, v.width)
+            note(m, field_, moved(code, Layout(True, False, m.fields[field_].axes)).text, s)
+
+
+def tuple_of(texts: list[str]) -> str:
+    """A tuple of expressions."""
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
+
+
+__all__ = ["Native", "NativeLowering", "lower", "loops"]

@@ -1,0 +1,60 @@
+"""What generated modules call: `native.ready`, `native.call`, masks.
+
+`call(kernels, number, operands, dtype)` runs the kernel with that number of a class's `KERNELS` constant, (C text,
+descriptions…): its rows, then its carries after the last step. Kernels are made once for each constant; their unit is compiled
+on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqc.runtime.native.kernel import Kernel, Unit
+from seqc.runtime.native.ops import run as run_kernel
+from seqc.runtime.run import Run
+
+_made: dict[int, tuple[Any, tuple[Kernel, ...]]] = {}
+
+
+def ready(module: Any, run: Run) -> bool:
+    """Whether this run of a module goes through its kernels."""
+    return (
+        getattr(module, "native", False)
+        and run.length is not None
+        and not run.watch
+        and run.device.type in ("cpu", "meta")
+        and run.dtype.is_floating_point
+    )
+
+
+def kernels_of(constant: tuple[Any, ...]) -> tuple[Kernel, ...]:
+    """The kernels of a class."""
+    held = _made.get(id(constant))
+    if held is None:
+        unit = Unit(constant[0])
+        held = _made[id(constant)] = (constant, tuple(Kernel(unit, *about) for about in constant[1:]))
+    return held[1]
+
+
+def call(constant: tuple[Any, ...], number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
+    """Rows and carries after the last step of one kernel; `dtype` of all rows, or a tuple with one for each."""
+    return run_kernel(kernels_of(constant)[number], operands, dtype)
+
+
+def reset(run: Run) -> Tensor:
+    """[batch, time]: 1 where the state before the step is its start again."""
+    if run.reset is None:
+        return torch.zeros(1, 1, dtype=torch.float32, device=run.device).expand(run.batch, run.length or 0)
+    return run.reset.to(torch.float32)
+
+
+def valid(run: Run) -> Tensor:
+    """[batch, time]: 1 where there is a step, 0 in the padding."""
+    found = run.valid(run.chain)
+    if found is None:
+        return torch.ones(1, 1, dtype=torch.float32, device=run.device).expand(run.batch, run.length or 0)
+    return found.to(torch.float32)
