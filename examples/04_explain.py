@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from seqc.compiler.driver.explain.report import explain
+import seqc
 
 
 def main(specs: tuple[str, ...] = ("gru", "mamba2", "gated_deltanet", "lif")) -> dict[str, list[str]]:
     """Prints a few lines for each spec; the legal modes of its first component."""
     found: dict[str, list[str]] = {}
     for name in specs:
-        report = explain(name)
+        report = seqc.explain(name)
         for cell, about in report["cells"].items():
             for component in about["components"]:
                 modes = component["modes"]

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import os
 from types import ModuleType
+from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compile", "load"]
+__all__ = ["__version__", "compile", "explain", "load"]
 
 
 def load(spec: str | os.PathLike[str]) -> ModuleType:
@@ -26,6 +27,16 @@ def load(spec: str | os.PathLike[str]) -> ModuleType:
     from seqc.compiler.driver.load import load as loaded
 
     return loaded(spec)
+
+
+def explain(spec: str | os.PathLike[str]) -> dict[str, Any]:
+    """What the analysis says of a spec, as `seqc explain SPEC --format json` prints it: streams, components, modes with reasons.
+
+    Raises `seqc.compiler.diagnostics.diagnostic.Rejected` with the diagnostics.
+    """
+    from seqc.compiler.driver.explain.report import explain as explained
+
+    return explained(os.fspath(spec))
 
 
 def compile(spec: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> str:

@@ -154,6 +154,7 @@ class _Loader:
                 "these files import each other: " + " → ".join(p.shown for p in circle),
                 span,
                 label="this import closes the circle",
+                help="move what both need into a third file, and import that one from both",
             )
             return None
         if len(self.chain) > self.limits.import_depth:

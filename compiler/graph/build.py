@@ -81,7 +81,7 @@ def build(
         chain=body.chain,
         entries=entries,
         outs=body.outs,
-        dims=dict(inliner.dims),
+        dims={d: None if d in (dims or {}) else e for d, e in inliner.dims.items()},  # a bound dim follows from nothing else
         sizes=sizes,
         indices=indices,
         levels=levels,
