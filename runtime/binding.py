@@ -34,7 +34,7 @@ def evaluate(tree: Any, sizes: Mapping[str, Any]) -> Number:
         value: Number = sizes[tree]
         return value
     fn, *rest = tree
-    a = [evaluate(r, sizes) for r in rest]
+    a: list[Any] = [evaluate(r, sizes) for r in rest]
     match fn:
         case "add":
             total = a[0]

@@ -96,6 +96,7 @@ def check_tree(text: str) -> None:
         raise Unsafe(f"the generated module does not parse: {wrong}") from None
     for statement in tree.body:
         top_level(statement)
+    classes = frozenset(n.name for n in tree.body if isinstance(n, ast.ClassDef))
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt) and not isinstance(node, STATEMENTS):
             raise Unsafe(f"line {node.lineno}: a {type(node).__name__} has no place in a generated module")
@@ -116,7 +117,7 @@ def check_tree(text: str) -> None:
             case ast.keyword(arg=name) if name is not None:
                 named(name, node, word=True)
             case ast.Call(func=f):
-                allowed(callable_name(f), node, "a call of something else")
+                allowed(callable_name(f, classes), node, "a call of something else")
             case ast.FunctionDef(decorator_list=decorators):
                 for d in decorators:
                     allowed(isinstance(d, ast.Name) and d.id == "staticmethod", node, "a decorator")
@@ -141,10 +142,10 @@ def top_level(node: ast.stmt) -> None:
         allowed(isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef), node, f"a {type(node).__name__}")
 
 
-def callable_name(f: ast.expr) -> bool:
+def callable_name(f: ast.expr, classes: frozenset[str]) -> bool:
     """Whether a call's function is one of those a generated module may call."""
     if isinstance(f, ast.Name):
-        return f.id in CALLED or f.id[:1].isupper() and f.id not in ("Module", "Run", "F")
+        return f.id in CALLED or f.id in classes
     if not isinstance(f, ast.Attribute):
         return False
     if isinstance(f.value, ast.Name) and f.value.id in OWNERS:

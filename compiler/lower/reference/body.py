@@ -709,13 +709,14 @@ class Lowering:
 
     def forward_methods(self, body: list[str]) -> None:
         """`forward`, `step` and `loss` with the spec's own inputs."""
-        required = [v for v in self.inputs() if self.required(v)]
+        required = [v for v in self.inputs() if v.value is None and not {"loss", "unused"} & set(self.needed_by(v))]
         others = [v for v in self.inputs() if v not in required]
+        sure = [v for v in required if self.required(v)]
         given = "{" + ", ".join(f"{v.name!r}: {keyword_argument(v.name)}" for v in self.inputs()) + "}"
-        body += signature_lines("forward", required, others, ("lengths", "cu_seqlens", "reset", "watch"), "Any")
+        body += signature_lines("forward", required, sure, others, ("lengths", "cu_seqlens", "reset", "watch"), "Any")
         body += [f'    """{inputs_text(self)}"""', f"    return self._forward({given}, state, lengths, cu_seqlens, reset, watch)", ""]
         if self.chain:
-            body += signature_lines("step", required, others, ("reset", "watch"), "Any")
+            body += signature_lines("step", required, sure, others, ("reset", "watch"), "Any")
             body += [
                 '    """One step: inputs without the time axis, and the state before."""',
                 f"    return self._forward({given}, state, None, None, reset, watch, step=True)",
@@ -724,7 +725,7 @@ class Lowering:
         if self.losses:
             all_required = [v for v in self.inputs() if v.value is None]
             rest = [v for v in self.inputs() if v.value is not None]
-            body += signature_lines("loss", all_required, rest, ("lengths", "cu_seqlens", "reset"), f"{self.name}Losses")
+            body += signature_lines("loss", all_required, all_required, rest, ("lengths", "cu_seqlens", "reset"), f"{self.name}Losses")
             body += [
                 f'    """The declared losses: {", ".join(self.losses)}."""',
                 f"    losses: {self.name}Losses = self._loss({given}, state, lengths, cu_seqlens, reset)",
@@ -746,9 +747,14 @@ class Lowering:
         return ("",)
 
 
-def signature_lines(name: str, required: list[spec.Value], others: list[spec.Value], options: tuple[str, ...], result: str) -> list[str]:
-    """The head of `forward`, `step` or `loss`."""
-    parts = ["self", *(f"{keyword_argument(v.name)}: Tensor" for v in required), "state: Any = None", "*"]
+def signature_lines(
+    name: str, required: list[spec.Value], sure: list[spec.Value], others: list[spec.Value], options: tuple[str, ...], result: str
+) -> list[str]:
+    """The head of `forward`, `step` or `loss`: inputs by position (`sure` ones must be given), optional ones by keyword."""
+    first = next((n for n, v in enumerate(required) if v not in sure), len(required))
+    parts = ["self"]
+    parts += [f"{keyword_argument(v.name)}: {'Tensor' if n < first else 'Any = None'}" for n, v in enumerate(required)]
+    parts += ["state: Any = None", "*"]
     parts += [f"{keyword_argument(v.name)}: Any = None" for v in others]
     parts += [f"{o}: Any = {'()' if o == 'watch' else 'None'}" for o in options]
     return wrapped(f"def {name}(", parts, f") -> {result}:")
