@@ -39,7 +39,7 @@ _SHARED = ("-shared", "-fPIC", "-fvisibility=hidden", "-x", "c", "unit.c", "-o",
 _PASSED = ("PATH", "LD_LIBRARY_PATH", "SDKROOT", "DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET")
 _ARCH = re.compile(r"[a-z0-9][a-z0-9_.+\-]{0,63}")
 _FEATURES = ("AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL", "AVX512BF16", "AVX2", "FMA", "F16C", "ARM_NEON", "ARM_FEATURE_SVE")
-_PROBE = """int sum(int n, int threads) {
+_PROBE = """__attribute__((visibility("default"))) int sum(int n, int threads) {
     int s = 0;
 #pragma omp parallel for reduction(+ : s) num_threads(threads)
     for (int i = 0; i < n; i++) s += i;

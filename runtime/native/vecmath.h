@@ -30,8 +30,8 @@
  *     tanh(x)         1.40   1.40
  *     sigmoid(x)      1.50   1.50   1 / (1 + exp(-x)), never flushed: sigmoid(-100) is a denormal
  *     silu(x)         1.70   1.60   x sigmoid(x); NaN at -inf, as that product is
- *     softplus(x)     1.75   1.72   log(1 + exp(x)), without a threshold
- *     logsigmoid(x)   1.75   1.72   -softplus(-x)
+ *     softplus(x)     1.90   1.80   log(1 + exp(x)), without a threshold
+ *     logsigmoid(x)   1.90   1.80   -softplus(-x)
  *     sin(x)          1.56   0.80   the whole range, 1e300 too; NaN at infinities
  *     cos(x)          1.56   0.80
  *     atan(x)         1.32   1.35

@@ -30,7 +30,7 @@ SQ_FN SQ_V F(mod)(SQ_V a, SQ_V b) {
     r = F(sel)(F(lt)(r, F(set)(0)), r + c, r);
     r = F(sel)(F(le)(c, r), r - c, r);
     r = F(copysign)(r, a);
-    if (SQ_UNLIKELY(!SQ_FMA_F64 || F(any)(F(not)(F(lt)(q, F(set)(0x1p22f))) | F(eq)(c, F(set)(__builtin_inf()))))) {
+    if (SQ_UNLIKELY(!SQ_FMA || F(any)(F(not)(F(lt)(q, F(set)(0x1p22f))) | F(eq)(c, F(set)(__builtin_inf()))))) {
         SQ_T as[SQ_N], bs[SQ_N], rs[SQ_N];
         F(store)(as, a), F(store)(bs, b);
         F(mod_slow)(as, bs, rs);

@@ -142,7 +142,7 @@ SQ_HOT SQ_V F(expdiff)(SQ_V a, SQ_V b) {
 }
 
 /* r in [-pi/4, pi/4] and, in the low two bits of the result, the quadrant. */
-#if defined(__FP_FAST_FMAF)
+#if SQ_FMA
 #define SQ_TRIG_LIMIT_F32 0x1.8p16f
 #else
 #define SQ_TRIG_LIMIT_F32 0x1p13f
@@ -159,7 +159,7 @@ SQ_RARE void F(trig_large)(const float *x, float *r, uint32_t *q) {
 SQ_HOT SQ_U F(trig_reduce)(SQ_V x, SQ_V *r) {
     SQ_V t = F(fma)(x, SQ_K(0x1.45f306p-1f), SQ_K(0x1.8p23f)), n = t - 0x1.8p23f, y;
     SQ_U q = F(bits)(t);
-#if defined(__FP_FAST_FMAF)
+#if SQ_FMA
     y = F(fma)(n, SQ_K(-0x1.921fb6p+0f), x); /* exact; pi/2 in 24 + 24 + 24 bits */
     y = F(fma)(n, SQ_K(0x1.777a5cp-25f), y);
     y = F(fma)(n, SQ_K(0x1.ee59dap-50f), y);

@@ -4,16 +4,13 @@
  * the right, signed(u) the value of bits read as a whole number with sign, scale2(p, t) is p * 2^n with one rounding, where
  * t = n + 1.5 * 2^23 (2^52) is what rounding by addition left behind; scale1 is the same for a normal result.
  */
-#if defined(__FP_FAST_FMAF)
+#if defined(__FP_FAST_FMA) && defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__aarch64__) /* Clang has not the first two */
+#define SQ_FMA 1
 SQ_HOT float sq_fma_f32(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-#else
-SQ_HOT float sq_fma_f32(float a, float b, float c) { return a * b + c; }
-#endif
-#if defined(__FP_FAST_FMA)
-#define SQ_FMA_F64 1
 SQ_HOT double sq_fma_f64(double a, double b, double c) { return __builtin_fma(a, b, c); }
 #else
-#define SQ_FMA_F64 0
+#define SQ_FMA 0
+SQ_HOT float sq_fma_f32(float a, float b, float c) { return a * b + c; }
 SQ_HOT double sq_fma_f64(double a, double b, double c) { return a * b + c; }
 #endif
 
@@ -70,7 +67,7 @@ SQ_HOT float sq_scale1_f32(float p, float t) { return p * sq_val_f32((sq_bits_f3
 SQ_HOT double sq_scale1_f64(double p, double t) { return p * sq_val_f64((sq_bits_f64(t) << 52) + 0x3FF0000000000000u); }
 /* a * b - p for p = a * b rounded: the rounding error of a product, exactly. */
 SQ_HOT double sq_mulerr_f64(double a, double b, double p) {
-#if SQ_FMA_F64
+#if SQ_FMA
     return __builtin_fma(a, b, -p);
 #else
     double ta = a * 134217729.0, tb = b * 134217729.0;
