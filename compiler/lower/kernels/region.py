@@ -62,6 +62,7 @@ class Region:
 
     names     computed inside, in textual order
     replaced  equations outside of which parts are computed inside
+    reads     names that its operands are made of
     """
 
     names: tuple[str, ...]
@@ -70,6 +71,7 @@ class Region:
     rows: tuple[Row, ...]
     carries: tuple[Past, ...]
     replaced: Mapping[str, spec.Value]
+    reads: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,10 @@ class Chooser:
                 groups[-1] = groups[-1] | names
             else:
                 groups.append(names)
-        regions: list[Region] = []
-        taken: set[str] = set()
+        sets: list[frozenset[str]] = []
         for g in groups:
-            inside = self.grown(g, [frozenset(taken), *(h for h in groups if h is not g)])
-            regions.append(self.built(inside))
-            taken |= inside
+            sets.append(self.grown(g, [*sets, *(h for h in groups if h is not g)]))
+        regions = [self.built(inside, frozenset(n for other in sets if other is not inside for n in other)) for inside in sets]
         return Choice(tuple(self.ordered(regions)), tuple(left))
 
     def unfit(self, names: frozenset[str]) -> str:
@@ -247,14 +247,14 @@ class Chooser:
         readers = {m for m, reads in self.reads.items() if n in reads and m not in more}
         if readers & self.needed_before(more):
             return False
-        return self.traces(t, n) and not self.between(more)
+        return self.between(more) <= self.between(inside) and all(self.traces(t, m) for m in more)
 
     def consumer(self, n: str, inside: frozenset[str]) -> bool:
         """Whether a value made of the region's is computed in it."""
         if not self.reads.get(n, frozenset()) & inside:
             return False
         more = inside | {n}
-        return not self.between(more) and self.traces(self.tracer(more), n)
+        return self.between(more) <= self.between(inside) and self.traces(self.tracer(more), n)
 
     def traces(self, t: Tracer, n: str) -> bool:
         """Whether the tracer can compute a name."""
@@ -266,8 +266,8 @@ class Chooser:
 
     # ---- the kernel ---------------------------------------------------------------------------------------------------
 
-    def built(self, inside: frozenset[str]) -> Region:
-        """The region of these names."""
+    def built(self, inside: frozenset[str], others: frozenset[str]) -> Region:
+        """The region of these names; `others` are computed in other regions."""
         names = tuple(v.name for v in self.body.values if v.name in inside)
         late = self.tainted(inside)
         replaced: dict[str, spec.Value] = {}
@@ -280,7 +280,7 @@ class Chooser:
             if n in inside or not reads & inside:
                 continue
             v = self.table[n]
-            if n in self.single or v.kind == "out":
+            if n in self.single and n not in others:
                 assert v.value is not None
                 made = self.harvested(probe, v.value, late, parts, rows)
                 if made is not v.value:
@@ -294,7 +294,8 @@ class Chooser:
             form, kept_rows, pasts = self.form(inside, names, parts, rows, masked)
             forms.append(form)
         self.number += 1
-        return Region(names, forms[0], forms[1], kept_rows, pasts, replaced)
+        reads = frozenset(r.name for f in forms for o in f.sources if o.expr is not None for r in x.reads(o.expr))
+        return Region(names, forms[0], forms[1], kept_rows, pasts, replaced, reads)
 
     def harvested(self, t: Tracer, e: Expr, late: frozenset[str], parts: list[tuple[str, Expr]], rows: set[str]) -> Expr:
         """An equation outside with the parts that the region computes replaced by reads of their names."""
@@ -379,7 +380,9 @@ class Chooser:
         before: list[set[int]] = []
         for i, node in enumerate(nodes):
             mine_names = node.names if isinstance(node, Region) else tuple(node.names())
-            before.append({home[r] for n in mine_names for r in self.reads.get(n, ()) if r in home and home[r] != i})
+            wanted = {r for n in mine_names for r in self.reads.get(n, ())}
+            wanted |= node.reads if isinstance(node, Region) else frozenset()
+            before.append({home[r] for r in wanted if r in home and home[r] != i})
             for region in regions:
                 for n in mine_names:
                     if n in region.replaced:
