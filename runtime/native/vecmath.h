@@ -32,8 +32,8 @@
  *     silu(x)         1.70   1.60   x sigmoid(x); NaN at -inf, as that product is
  *     softplus(x)     1.90   1.80   log(1 + exp(x)), without a threshold
  *     logsigmoid(x)   1.90   1.80   -softplus(-x)
- *     sin(x)          1.56   0.80   the whole range, 1e300 too; NaN at infinities
- *     cos(x)          1.56   0.80
+ *     sin(x)          1.65   0.80   the whole range, 1e300 too; NaN at infinities
+ *     cos(x)          1.65   0.80
  *     atan(x)         1.32   1.35
  *     erf(x)          1.20   1.20
  *     pow(x, y)       0.51   0.90   all special cases of C
