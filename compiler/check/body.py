@@ -684,6 +684,15 @@ class BodyChecker:
 
     def start_reads(self, v: Declared, e: Expr) -> None:
         """Along the topology a start reads `once` inputs, params and levels; along a level any value around the stack."""
+        for n in x.walk(e):
+            if isinstance(n, x.Number) and n.of in self.context.running:
+                self.sink.report(
+                    "SEQ0306",
+                    f"the start of `{v.name}` reads `{n.of}`, which changes from step to step",
+                    n.span,
+                    label="the start is made once, before the first step",
+                )
+                return
         for r in x.reads(e):
             u = self.names.values.get(r.name)
             if u is None or u.kind in ("param", "const") or u.line.once or not self.body.topology and v.kind == "state" and v.level:

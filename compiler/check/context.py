@@ -73,6 +73,8 @@ class Shared:
     depth: int = 0
     compared: int = 0
     """Names compared for "did you mean": after enough of them nothing is suggested any more."""
+    broken: set[str] = field(default_factory=set)
+    """Keys of fns that are wrong, which was reported."""
     shape_keeping: dict[str, bool] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
     params: dict[str, dict[str, tuple[Axes, x.Type]]] = field(default_factory=dict)

@@ -16,7 +16,6 @@ from typing import NoReturn
 from seqc.compiler.check import align, calls, functions, reads
 from seqc.compiler.check.context import DEPTH_LIMIT, RESULT_LIMIT, Context, TooLarge, Untypable, literal
 from seqc.compiler.check.sizes import NoSize, rational
-from seqc.compiler.diagnostics.diagnostic import Note
 from seqc.compiler.diagnostics.suggest import nearest
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import syntax as s
@@ -174,14 +173,6 @@ def name(c: Context, e: s.Name) -> Expr:
     if e.id == "none":
         raise c.fail("SEQ0224", "`none` may only be the default of an input, or a layer's `bias =`", e.span)
     n = c.names
-    if c.fns and e.id in c.names.everything():
-        raise c.fail(
-            "SEQ0220",
-            f"a `fn` knows its own arguments only, not `{e.id}` of {c.body.name}",
-            e.span,
-            label="hand it in as an argument",
-            notes=(Note("the fn is declared here", c.definitions.fns[c.fns[-1].partition(":")[2]][1].name.span),),
-        )
     if e.id in n.values:
         return reads.plain(c, e.id, e.span)
     if e.id in n.dims:

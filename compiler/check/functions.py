@@ -2,9 +2,8 @@
 
 Out:     elementwise functions as `Apply`, reductions as `Reduce`, shape-keeping functions as `Along`, the rest as nodes
          of their own.
-Refuses: SEQ0226 (no such function), SEQ0227 (number of arguments), SEQ0228 (a keyword that is not taken), SEQ0229 (a fn that
-         calls itself), SEQ0401 (axes), SEQ0414 (a reduction without `over`), SEQ0415 (no such axis), SEQ0416 (`grad` of no
-         scalar).
+Refuses: SEQ0226 (no such function), SEQ0227 (number of arguments), SEQ0228 (a keyword that is not taken), SEQ0401 (axes), SEQ0414
+         (a reduction without `over`), SEQ0415 (no such axis), SEQ0416 (`grad` of no scalar).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Mapping
 
 from seqc.compiler.check import align, expressions, layers
 from seqc.compiler.check.align import shape
-from seqc.compiler.check.context import Bound, Context, Definitions
+from seqc.compiler.check.context import Bound, Context, Definitions, Untypable
 from seqc.compiler.check.words import DRAWS, ELEMENTWISE, FUNCTIONS, KEEPING, LAYERS, NORMS, PASSES_SHAPE, REDUCING, STARTS_ONLY
 from seqc.compiler.check.written import import_of
 from seqc.compiler.diagnostics.diagnostic import Note
@@ -593,14 +592,8 @@ def _called(e: s.Expr) -> set[str] | None:
 def fn(c: Context, e: s.Call, want: Axes | None) -> Expr:
     """A `fn`: its arguments once, then its expression with them."""
     key, line = c.definitions.fns[e.function]
-    if key in c.fns or len(c.fns) > 64:
-        raise c.fail(
-            "SEQ0229",
-            f"the fn `{e.function}` calls itself",
-            e.span,
-            notes=(Note("declared here", line.name.span),),
-            help="a recurrence is a state; repetition is rounds",
-        )
+    if key in c.shared.broken:
+        raise Untypable()
     if e.keywords:
         raise c.fail("SEQ0228", f"the fn `{e.function}` takes its arguments in order", e.keywords[0].span)
     if len(e.arguments) != len(line.parameters):

@@ -14,6 +14,7 @@ from dataclasses import fields
 from seqc.compiler.check import expressions
 from seqc.compiler.check.body import BodyChecker
 from seqc.compiler.check.context import ERROR_LIMIT, Bound, Context, Definitions, Shared, TooLarge, Untypable, too_many
+from seqc.compiler.check.fns import check_fns
 from seqc.compiler.check.names import Names
 from seqc.compiler.check.rules import RULES
 from seqc.compiler.check.words import FUNCTIONS, TYPES
@@ -56,6 +57,7 @@ class _Checker:
         self.stop()
         exports = []
         try:
+            self.shared.broken = check_fns(self.scopes, self.sink, self.written)
             self.callees_first([f"{main}:{d.name.text}" for d in self.project.main.definitions if isinstance(d, s.Body)])
             for d in self.project.main.definitions:
                 key = f"{main}:{d.name.text}"
@@ -66,8 +68,6 @@ class _Checker:
                     self.operator(key)
                 elif isinstance(d, s.Extern):
                     self.extern(key)
-                elif isinstance(d, s.Fn):
-                    self.fn(d)
             self.stop()
             bodies = {k: b for k in self.order if (b := self.bodies[k]) is not None}
             for b in bodies.values():
@@ -394,14 +394,6 @@ class _Checker:
                 )
             self.externs[key] = made
         return self.externs[key]
-
-    def fn(self, line: s.Fn) -> None:
-        """A fn is typed where it is called; here only its parameters are looked at."""
-        seen: dict[str, Span] = {}
-        for p in line.parameters:
-            if p.text in seen:
-                self.sink.report("SEQ0201", f"`{line.name}` has two parameters `{p}`", p.span, notes=(Note("the first one", seen[p.text]),))
-            seen[p.text] = p.span
 
 
 def _nodes(v: object) -> Iterator[s.Node]:

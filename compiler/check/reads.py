@@ -176,8 +176,8 @@ def needs_start(c: Context, r: Read) -> None:
     if v is None or r.field_:
         return
     for m in r.moves:
-        outside = m.kind in ("lag", "window", "call") and not (m.kind == "lag" and m.axis in ("pred", "succ"))
-        if outside and v.line.init is None and v.kind not in ("param", "const") and not (m.kind == "lag" and c.is_level(m.axis)):
+        outside = m.kind in ("lag", "window", "call", "level") and m.axis not in ("pred", "succ")
+        if outside and v.line.init is None and v.kind not in ("param", "const"):
             if v.kind == "state" or ("SEQ0303", r.name) in c.told:
                 return
             c.told.add(("SEQ0303", r.name))
@@ -325,11 +325,11 @@ def classify(c: Context, base: Read, axis: str, index: Expr, span: Span, axes: l
             return None, ()
         return Move("rename", axis, index, past=c.relation_past(index.of)), (index.of,)
     lag = steps_back(c, index, axis)
-    if lag is not None and not lag.axes and axis[:1].islower():
+    if lag is not None and not lag.axes and axis[:1].islower() and is_constant(c, lag):
         low, _ = c.ranges().of(lag)
         if low >= 1:
             return Move("lag", axis, lag, past=True), ()
-    if lag is not None and lag.axes and c.ranges().of(lag)[0] >= 0 and axis[:1].islower():
+    if lag is not None and not is_constant(c, lag) and c.ranges().of(lag)[0] >= 0 and axis[:1].islower():
         return Move("window", axis, lag, past=c.ranges().of(lag)[0] >= 1), ()
     return Move("gather", axis, index), ()
 
@@ -348,7 +348,7 @@ def along_chain(c: Context, base: Read, axis: str, index: Expr, span: Span) -> t
         low, high = c.ranges().of(lag)
         if high <= -1 or low < 0:
             raise ahead(c, base, axis, index, span, certain=high <= -1)
-        if not lag.axes and not any(isinstance(n, Read) for n in x.walk(lag)):
+        if not lag.axes and is_constant(c, lag):
             if isinstance(lag, x.Literal_) and lag.value == 0:
                 return None, ()
             if low >= 1:
@@ -358,6 +358,11 @@ def along_chain(c: Context, base: Read, axis: str, index: Expr, span: Span) -> t
     if high > 0:
         raise ahead(c, base, axis, index, span, certain=False)
     return Move("gather", axis, index, past=high <= -1), ()
+
+
+def is_constant(c: Context, steps: Expr) -> bool:
+    """Whether a count of steps is the same in the whole run: made of literals, dims and levels."""
+    return all(isinstance(n, x.Literal_ | x.DimSize | x.Apply) or isinstance(n, x.Number) and c.is_level_id(n.of) for n in x.walk(steps))
 
 
 def ahead(c: Context, base: Read, axis: str, index: Expr, span: Span, *, certain: bool) -> Exception:
