@@ -209,8 +209,23 @@ def test_a_fn_sees_its_own_file_only(checked) -> None:
     assert checked.errors("y : [D] = f(x)", before="fn f(a) = g(a)\nfn g(a) = 2 * a\n") == []
 
 
-def test_a_fn_that_nobody_calls_is_looked_at(checked) -> None:
-    assert checked.errors(before="fn f(a, a) = a\n") == ["SEQ0201"]
+@pytest.mark.parametrize(
+    ("fn", "code"),
+    [
+        ("fn f(a, a) = a", "SEQ0201"),
+        ("fn f(a) = a + b", "SEQ0220"),
+        ("fn f(a) = sigmoyd(a)", "SEQ0226"),
+        ("fn f(a) = linear(a)", "SEQ0429"),
+        ("fn f(a) = f(a - 1)", "SEQ0229"),
+        ("fn f(a) = g(a)\nfn g(a) = f(a)", "SEQ0229"),
+        ("fn f(a) = g(a) + 1\nfn g(a) = g(a)", "SEQ0229"),
+        ("fn f(a, K) = sum(a, over = K) * pos(K)", ""),
+        ("fn f(a) = where(a > pi, inf, a)", ""),
+        ("fn f(z, N) = at(z, N = pos(N) + 1, border = clamp)", ""),
+    ],
+)
+def test_a_fn_that_nobody_calls_is_looked_at(checked, fn: str, code: str) -> None:
+    assert checked.errors(before=f"{fn}\n") == ([code] if code else [])
 
 
 def test_arguments_of_a_fn_are_one_node(checked) -> None:
