@@ -338,8 +338,11 @@ def _body(
         if isinstance(value, Tensor):
             sizes.update(zip(spelled.split(), value.shape, strict=True))
     mapped = [a for a in binding.mapped if a in sizes]
-    if caller_chain in sizes and binding.chain != caller_chain and caller_chain not in mapped:
+    whole = [c for a, c in binding.names.items() if c == caller_chain and a != table.chain]
+    if caller_chain in sizes and binding.chain != caller_chain and caller_chain not in mapped and not whole:
         mapped.insert(0, caller_chain)
+    if whole and here_steps and caller_chain and owner.TABLE.kind != "cell":
+        raise TypeError(f"{owner.TABLE.source}:{site.line}: {table.name} sees {caller_chain} as a whole, so {owner.TABLE.name} has no step")
     batched = BATCH in sizes or any(BATCH in s.split() for s in outs.values())
     batch = run.batch if batched else 1
     times = 1
@@ -353,7 +356,7 @@ def _body(
     if table.chain and table.range is None and chain_axis and not stepping:
         length = run.length if chain_axis == caller_chain and run.length is not None else sizes.get(chain_axis)
         if length is None:
-            length = run.sizes.get(chain_axis)
+            length = run.sizes.get(chain_axis, owner.sizes.get(chain_axis))
         if chain_axis == caller_chain:
             reset = run.reset
         if chain_axis in run.counts:
@@ -403,22 +406,11 @@ def _body(
     held = state
     if held is not None and mapped:
         held = map_state(lambda x: x.reshape(batch * times, *x.shape[1 + len(mapped) :]), held)
-    if starts:
-        for name, (value, spelled) in starts.items():
-            if name == "*":
-                if held is None and value is not None:
-                    held = module.adopt(value, batch * times)
-                continue
-            axes = spelled.split()
-            declared = module.field_axes(name)
-            own = [a for a in axes if a != BATCH and a not in mapped]
-            laid = arrange(
-                value, axes, [BATCH, *mapped, *own], {BATCH: batch, **{a: sizes.get(a, 1) for a in mapped}, **{a: sizes[a] for a in own}}
-            )
-            laid = laid.reshape(batch * times, *laid.shape[1 + len(mapped) :])
-            order = _like_declared(own, declared, binding.names)
-            laid = laid.permute(0, *(1 + own.index(a) for a in order)) if order else laid
-            inner.starts[name] = laid
+    for name, (value, spelled) in (starts or {}).items():
+        if name == "*":
+            inner.starts.update(_adopted(table, value, batch * times, len(mapped)))
+            continue
+        inner.starts[name] = _start(module, binding, name, value, spelled.split(), mapped, sizes, batch, inner)
     runner = module
     if params:
         runner = Overlay(module, {name: value for name, (value, _) in params.items() if value is not None})
@@ -468,11 +460,43 @@ def _body(
     return Result(fields, after)
 
 
-def _like_declared(own: list[str], declared: Axes, names: Mapping[str, str]) -> list[str]:
-    wanted = [names.get(a, a) for a in declared]
-    if sorted(wanted) == sorted(own):
-        return wanted
-    return own
+def _adopted(table: Table, final: Any, rows: int, mapped: int) -> dict[str, Tensor]:
+    """The states of another body's final state that have the names of this one's (`start = enc`)."""
+    out: dict[str, Tensor] = {}
+    for name in getattr(final, "_fields", ()):
+        value = getattr(final, name)
+        if name in table.states and isinstance(value, Tensor):
+            out[name] = value.reshape(rows, *value.shape[1 + mapped :]) if mapped else value
+    return out
+
+
+def _start(
+    module: Any,
+    binding: Binding,
+    name: str,
+    value: Tensor,
+    have: list[str],
+    mapped: list[str],
+    sizes: Mapping[str, int],
+    batch: int,
+    inner: Run,
+) -> Tensor:
+    """A bound start as the callee holds it: [batch, axes of the state]; axes it lacks are repeated."""
+    declared = module.TABLE.states.get(name, module.field_axes(name) if name in module.TABLE.fields else ())
+    callers = [binding.names.get(a, a) for a in declared]
+    own = [a for a in have if a != BATCH and a not in mapped]
+    strange = [a for a in own if a not in callers]
+    if strange and len(own) == len(callers):
+        callers = own
+    elif strange:
+        free = [n for n, c in enumerate(callers) if c not in own]
+        for a, n in zip(strange, free, strict=False):
+            callers[n] = a
+    full = {BATCH: batch, **{a: sizes.get(a, 1) for a in mapped}}
+    for a, c in zip(declared, callers, strict=True):
+        full[c] = sizes[c] if c in have and c in sizes else int(module.sizes.get(a, inner.sizes.get(a, 1)))
+    laid = arrange(value, have, [BATCH, *mapped, *callers], full)
+    return laid.reshape(inner.batch, *laid.shape[1 + len(mapped) :]) if mapped else laid
 
 
 def _size(axis: str, source: str, sizes: Mapping[str, int], inner: Run, module: Any, length: int | None, table: Table) -> int:

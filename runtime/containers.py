@@ -96,6 +96,11 @@ class Tree(nn.Module):
         for n in range(low, high + 1):
             yield n, holder.child(str(n))
 
+    def own(self, path: str) -> Tensor | None:
+        """The parameter or buffer at a path; None where this module has none."""
+        found = self.held(path)
+        return found if isinstance(found, Tensor) else None
+
     def held(self, path: str) -> Any:
         """What stands at a path: a tensor or a module; None where nothing does."""
         at: Any = self

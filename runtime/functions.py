@@ -49,6 +49,8 @@ def number(name: str, *args: Any) -> Any:
         case "logaddexp":
             top = max(a)
             return top if top == -math.inf else top + math.log(sum(math.exp(v - top) for v in a))
+        case "pow":
+            return math.inf if a[0] == 0 and a[1] < 0 else a[0] ** a[1]
         case "floor":
             return math.floor(args[0])
         case "ceil":

@@ -40,6 +40,8 @@ def _like(v: Any, dtype: torch.dtype) -> Any:
 def uniform(shape: Shape, dtype: torch.dtype, device: Any, low: Any = 0.0, high: Any = 1.0) -> Tensor:
     """Uniform numbers in [low, high)."""
     x = torch.rand(shape, dtype=dtype, device=device)
+    if not x.numel():
+        return x
     low, high = _like(low, dtype), _like(high, dtype)
     return x * (high - low) + low
 

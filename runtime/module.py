@@ -33,6 +33,12 @@ class Module(Tree):
     LOSSES: ClassVar[type | None] = None
     SITES: ClassVar[dict[str, Site]] = {}
     REPORT: ClassVar[str] = ""
+    DOC: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        """The spec's own words stand in the class's docstring."""
+        if "DOC" in cls.__dict__ and cls.DOC:
+            cls.__doc__ = f"{cls.__doc__ or ''}\n\n{cls.DOC}"
 
     def __init__(
         self,
@@ -300,15 +306,6 @@ class Module(Tree):
             return None
         return self.start(Run(run.batch, None, run.dtype, run.device, chain=self.TABLE.chain))
 
-    def adopt(self, final: Any, batch: int) -> Any:
-        """A state made of the fields of another body's final state that have the same names (`start = enc`)."""
-        if self.STATE is None:
-            return None
-        own = self.plain_start(self.setting(batch))
-        held = getattr(final, "_fields", ())
-        fields = self.STATE._fields  # type: ignore[attr-defined]
-        return self.STATE(**{f: getattr(final, f) if f in held and self.TABLE.fields[f][1] != "count" else getattr(own, f) for f in fields})
-
     def begun(self, run: Run, state: Any, first: Callable[[], Any]) -> tuple[Any, Any]:
         """The state to go on from, and the one that a reset goes back to."""
         if state is None:
@@ -531,6 +528,8 @@ class Module(Tree):
             from seqc.runtime.run import tensors
 
             batch = next((x.shape[0] for x in tensors(state)), 1)
+        if length is None and table.chain in self.sizes:
+            length = self.sizes[table.chain]
         if length is None and table.chain and not step:
             raise BindingError(f"{table.name}: no input says how many steps there are along {table.chain}")
         return batch, length, free

@@ -130,6 +130,16 @@ class Run:
             return self.length
         return self.sizes[axis]
 
+    def whole(self, axis: str) -> int:
+        """Positions of an axis that decides how often something is repeated: all sequences must have the same number."""
+        counts = self.counts.get(axis)
+        if counts is None or not counts.numel():
+            return self.size(axis)
+        low, high = int(counts.min()), int(counts.max())
+        if low != high:
+            raise ValueError(f"what is repeated len({axis}) times needs sequences of one length, here are {low} to {high}")
+        return high
+
     def numbers(self, first: Tensor | None) -> Tensor:
         """The step's number: [batch, time] (step mode: [batch]) int64, counted from the start or the last reset.
 

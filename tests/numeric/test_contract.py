@@ -8,9 +8,10 @@ import pickle
 from typing import Any
 
 import pytest
-import seqc
 import torch
 from torch import Tensor, nn
+
+import seqc
 
 F64 = torch.float64
 

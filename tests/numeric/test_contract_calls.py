@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import seqc
 import torch
 from torch import Tensor, nn
+
+import seqc
 
 F64 = torch.float64
 
@@ -178,9 +179,7 @@ def test_feedback_and_teacher_forcing() -> None:
 
 
 def test_random_inputs_can_be_given() -> None:
-    spec = seqc.load(
-        "seq 1\ncell C over t:\n    dim D\n    in x : [D]\n    in eps : [D] = normal(0, 1)\n    out y : [D] = x + eps\n"
-    )
+    spec = seqc.load("seq 1\ncell C over t:\n    dim D\n    in x : [D]\n    in eps : [D] = normal(0, 1)\n    out y : [D] = x + eps\n")
     m, x = spec.C(D=3), torch.zeros(2, 4, 3)
     assert m(x)[0].std() > 0.3 and not m(x, eps=torch.zeros(2, 4, 3))[0].any()
     torch.manual_seed(1)

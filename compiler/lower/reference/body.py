@@ -241,6 +241,8 @@ class Lowering:
         """The whole class."""
         made = Class(self.name, self.body)
         body: list[str] = [f'"""{doc_line(self.body)}"""', ""]
+        if self.body.doc:
+            body.append(f"DOC = {self.body.doc!r}")
         body += table_text(self)
         body.append("")
         sites = sites_text(self)
@@ -792,6 +794,11 @@ def loops(order: list[Item]) -> list[tuple[str, ...]]:
 
 def looks_ahead(e: x.Expr, chain: str, indices: Mapping[str, spec.Index], cell: bool) -> None:
     """Refuses (SEQ0505) an expression that needs steps after this one, or the whole of the chain."""
+    if isinstance(e, x.Reduce | x.Along | x.Contract):
+        for a in e.over:
+            i = indices.get(a)
+            if i is not None and i.of == chain and (i.whole or i.ahead):
+                raise refuse("SEQ0505", f"`{a}` runs over all of `{chain}`", e.span)
     match e:
         case x.Reduce(over=over) | x.Along(over=over) if chain in over:
             raise refuse("SEQ0505", f"`{e.fn}` over `{chain}` sees the whole sequence", e.span)

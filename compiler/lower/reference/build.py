@@ -123,7 +123,8 @@ def condition(m: Emitter, v: spec.Value | None, target: object, s: Scope) -> str
 
 def build_lines(m: Emitter, places: list[Place]) -> list[str]:
     """The body of `build`."""
-    order = {v.name: n for n, v in enumerate(m.body.values)}
+    textual = sorted(m.body.values, key=lambda v: (v.span.line, v.span.column)) if m.body.values else []
+    order = {v.name: n for n, v in enumerate(textual)}
     rows: list[tuple[tuple[int, int], tuple[str, ...], spec.Value | Place]] = [
         ((order.get(p.name, order.get(p.owner, 0)), 1), p.level, p) for p in parameters_of(m.body)
     ]
@@ -228,7 +229,7 @@ def start(m: Emitter, p: spec.Value, s: Scope, bindable: bool) -> None:
     """One parameter's starting value."""
     m.equation = p.name
     at = at_of(s)
-    target = f"{at}.held({p.name!r})"
+    target = f"{at}.own({p.name!r})"
     owner = m.table.get(p.owner)
     test = condition(m, owner, p.name, s) if owner is not None and not p.name.endswith(".init") else ""
     outer, around = s, s.block

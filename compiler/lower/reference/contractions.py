@@ -303,7 +303,7 @@ def norm(m: Emitter, e: x.Norm, s: Scope) -> Code:
     gone = places(m, e.over)
     eps = repr(e.eps)
     if e.fn == "batchnorm":
-        keep = tuple(a for a in code.layout.names if a in e.over)
+        keep = tuple(a for a in code.layout.names if a[:1].isupper())
         masks: list[str] = []
         for a in code.layout.names:
             if a not in keep and maskable(m, a) and a != BATCH:

@@ -106,6 +106,8 @@ def _length(m: Emitter, e: x.Length, s: Scope) -> Code:
     if e.of[:1].isupper() or "." in e.of or e.of in m.internal:
         return Code(m.size(e.of, s), Layout(), "int", number=True)
     i = m.indices.get(e.of)
+    if m.extents == "whole" and not (i is not None and (i.static or i.of[:1].isupper())) and e.of not in m.axis_sizes:
+        return Code(f"run.whole({e.of!r})", Layout(), "int", number=True)
     if m.extents or i is not None and (i.static or i.of[:1].isupper()):
         return Code(m.size(e.of, s), Layout(), "int", number=True)
     if e.of in m.axis_sizes:
@@ -197,6 +199,8 @@ def apply(m: Emitter, e: x.Apply, s: Scope) -> Code:
             return made
     codes = [m.emit(a, s) for a in args]
     if all(c.number for c in codes):
+        if e.fn == "pow" and any(isinstance(n, x.DimSize) and n.dim in m.empty for n in x.walk(e.args[0])):
+            return Code(f"fn.number('pow', {codes[0].text}, {codes[1].text})", Layout(), e.type, number=True)
         return numeric(e, codes)
     return elementwise(m, e, codes, s)
 

@@ -86,7 +86,8 @@ class Emitter:
         self.equation = ""
         self.tracked: dict[tuple[Any, ...], str] = {}
         self.grads = False
-        self.extents = False
+        self.extents = ""
+        self.empty = {d.name for d in body.dims if isinstance(d.value, x.Literal_) and d.value.value == 0}
         self.imported: dict[str, Code] = {}
         self.field_reads: dict[str, frozenset[str]] = {}
         self.level_loops: list[tuple[str, frozenset[str], Scope, Scope]] = []
@@ -227,6 +228,13 @@ class Emitter:
         right = ", ".join(f"self.{attribute(n)}" for n in names)
         return [f"{left} = {right}"]
 
+    def ends(self, lv: spec.Level) -> tuple[Code, Code]:
+        """The first and the last number of a level."""
+        self.extents = "whole"
+        low, high = self.emit(lv.low, Scope(self.root.block, False)), self.emit(lv.high, Scope(self.root.block, False))
+        self.extents = ""
+        return low, high
+
     def size(self, axis: str, s: Scope) -> str:
         """Python text for the size of an axis (in a run: padding included)."""
         if axis == BATCH:
@@ -246,9 +254,9 @@ class Emitter:
         if i is None and lv is not None:
             i = spec.Index(axis, lv.low, lv.high, static=True)
         if i is not None and i.low is not None and i.high is not None:
-            self.extents = True
+            self.extents = "size"
             high, low = self.emit(i.high, Scope(s.root.block, False)), self.emit(i.low, Scope(s.root.block, False))
-            self.extents = False
+            self.extents = ""
             if isinstance(i.low, x.Literal_) and i.low.value == 1:
                 return high.at_least(ADD + 1)
             return f"({high.at_least(ADD)} - {low.at_least(ADD + 1)} + 1)" if low.text != "0" else f"({high.at_least(ADD)} + 1)"

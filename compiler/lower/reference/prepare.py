@@ -61,4 +61,5 @@ def statistics(v: spec.Value) -> Iterator[spec.Value]:
         if isinstance(e, x.Norm) and e.fn == "batchnorm":
             for part, start in (("mean", 0), ("var", 1)):
                 one = x.Literal_(start, type="int", span=e.span)
-                yield spec.Value(f"{e.state}.{part}", "param", e.over, start=one, fixed=True, level=v.level, owner=v.name, span=e.span)
+                axes = tuple(a for a in e.arg.axes if a[:1].isupper())
+                yield spec.Value(f"{e.state}.{part}", "param", axes, start=one, fixed=True, level=v.level, owner=v.name, span=e.span)

@@ -306,34 +306,56 @@ def renamed(m: Emitter, e: x.Read, key: str, mv: x.Move, s: Scope) -> Code:
 
 
 def placed(m: Emitter, e: x.Read, key: str, mv: x.Move, levels: list[x.Move], s: Scope) -> Code:
-    """A read at a computed place of the chain."""
+    """A read at a computed place of the chain: the place is a step's number, counted as `t` counts."""
     index = m.emit(mv.index, s)
-    if not s.chain:
-        if m.mode == "step" and key in m.histories:
-            full = m.full(key, s)
-            first = f"{full.text}.shape[1] - 1"
-            now = relations.step_number(m, s)
-            target = union([index.layout, now.layout], index.layout.axes)
-            back = f"{first} - ({aligned(now, target, ADD)} - {aligned(index, target, 7)})"
-            at = Code(back, target, "int", ADD)
-            stacked = replace(full, layout=Layout(True, False, ("chain place", *full.layout.axes)))
-            return gathered(m, stacked, "chain place", at, e.axes, s, "lookup", wrapped_start(m, key, s).text)
+    cell = bool(m.body.topology)
+    if not s.chain and not (m.mode == "step" and cell and key in m.histories):
         raise refuse("SEQ0505", f"`{e.name}` is read at a computed place of `{m.chain}`, so there is no step", e.span)
-    now = base(m, x.Read(e.name, e.field_, axes=e.axes, type=e.type, span=e.span), levels, s)
-    if not now.layout.chain:
-        now = m.expanded(now, Layout(now.layout.batch, True, now.layout.axes), s, e.type)
-    stacked = replace(now, layout=Layout(now.layout.batch, False, ("chain place", *now.layout.axes)))
     start = wrapped_start(m, key, s)
-    return gathered(
-        m,
-        stacked,
-        "chain place",
-        index,
-        tuple(a for a in e.axes if a != m.chain),
-        s,
-        "lookup",
-        start.text if key in m.table and m.table[key].start is not None else "None",
-    )
+    has_start = key in m.table and m.table[key].start is not None
+    if cell and key in m.histories:
+        full = m.full(key, s)
+        reach = m.reach(key, s)
+    else:
+        now = base(m, x.Read(e.name, e.field_, axes=e.axes, type=e.type, span=e.span), levels, s)
+        full = now if now.layout.chain else m.expanded(now, Layout(now.layout.batch, True, now.layout.axes), s, e.type)
+        reach = "0"
+    stacked = replace(full, layout=Layout(full.layout.batch, False, ("chain place", *full.layout.axes)))
+    if not index.number:
+        index = row_of(m, index, mv.index, reach, s)
+    how = start.text if has_start else "None"
+    return gathered(m, stacked, "chain place", index, tuple(a for a in e.axes if a != m.chain), s, "lookup", how)
+
+
+def row_of(m: Emitter, index: Code, e: x.Expr, reach: str, s: Scope) -> Code:
+    """A step's number as a place in the row of past and present: counted from the step or position whose number it is made of."""
+    named = [n for n in x.walk(e) if isinstance(n, x.Number)]
+    second = next((n for n in named if relations.over_chain(m, n.of)), None)
+    index = m.short(index, f"{m.equation}_place", s, 0)
+    if second is not None:
+        own = m.emit(second, s)
+        ahead = m.indices[second.of].ahead or m.indices[second.of].whole
+        kept = "0" if ahead else relations.kept(m, second.of, s)
+        rows = Code(f"torch.arange({m.size(second.of, s)}, device=run.device)", Layout(False, False, (second.of,)), "int")
+        shift = "" if kept == reach else f" + {reach} - {kept}"
+    elif any(n.of == m.chain for n in named):
+        own = relations.step_number(m, s)
+        if s.chain:
+            rows, shift = (
+                Code("torch.arange(run.length, device=run.device)", Layout(False, True), "int"),
+                "" if reach == "0" else f" + {reach}",
+            )
+        else:
+            rows, shift = Code(reach, Layout(), "int", number=True), ""
+    else:
+        first = relations.counter(m)
+        if first == "None" or reach == "0" and not m.body.topology:
+            return index
+        own = Code(first, Layout(True), "int")
+        rows, shift = Code(reach, Layout(), "int", number=True), ""
+    target = union([c.layout for c in (index, own, rows) if not c.number], index.layout.axes)
+    row = f"{aligned(rows, target, ADD)}{shift} + {aligned(index, target, ADD + 1)} - {aligned(own, target, ADD + 1)}"
+    return Code(f"torch.where({aligned(index, target, 0)} >= 0, {row}, -1)", target, "int")
 
 
 def in_loop(m: Emitter, e: x.Read, key: str, mv: x.Move, levels: list[x.Move], s: Scope, timed: Scope) -> Code:

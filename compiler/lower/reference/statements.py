@@ -397,7 +397,7 @@ def level_loop(m: Emitter, item: Item, s: Scope) -> None:
     """A `stack` or `rounds`."""
     lv = m.levels[item.kind]
     names = item.names()
-    low, high = m.emit(lv.low, s.root), m.emit(lv.high, s.root)
+    low, high = m.ends(lv)
     number = m.namer.fresh(lv.name)
     at = m.namer.fresh(f"at_{lv.name}") if lv.kind == "stack" else ""
     stop = str(int(high.text) + 1) if high.text.isdigit() else f"{high.text} + 1"
