@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ROUNDINGS = 30
 """How many roundings of its inputs an operation's own roundings may be worth."""
 
+NOTHING = 1e-12
+"""Below this part of the largest tensor beside it, a float64 tensor is rounding."""
+
 Verdict = Literal["ok", "failed", "skipped"]
 
 
@@ -49,10 +52,15 @@ def ratio(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
 
 
 def ratios(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[float]:
-    """The ratio of each pair; `[inf]` where there are not as many of one as of the other."""
+    """The ratio of each pair; `[inf]` where there are not as many of one as of the other.
+
+    A tensor that is zero but for rounding beside the others (the gradient of a key's bias under a softmax, which no shift of
+    the keys can change) is measured against the largest of them.
+    """
     if len(found) != len(wanted):
         return [math.inf]
-    return [_one(a, b) for a, b in zip(found, wanted, strict=True)]
+    scale = max((_size(b) for b in wanted), default=0.0)
+    return [_one(a, b, scale) for a, b in zip(found, wanted, strict=True)]
 
 
 def excess(errors: Sequence[float], limit: float, slack: Sequence[float]) -> float:
@@ -66,7 +74,19 @@ def excess(errors: Sequence[float], limit: float, slack: Sequence[float]) -> flo
     return max(judged, default=0.0)
 
 
-def _one(a: Tensor, b: Tensor) -> float:
+def _size(b: Tensor) -> float:
+    """The root mean square of the finite entries."""
+    import torch
+
+    if not b.numel() or not (b.is_floating_point() or b.is_complex()):
+        return 0.0
+    flat = torch.view_as_real(b.detach().resolve_conj()) if b.is_complex() else b.detach()
+    flat = flat.double()
+    flat = flat[torch.isfinite(flat)]
+    return float(flat.square().mean().sqrt()) if flat.numel() else 0.0
+
+
+def _one(a: Tensor, b: Tensor, scale: float) -> float:
     import torch
 
     if a.shape != b.shape:
@@ -76,7 +96,7 @@ def _one(a: Tensor, b: Tensor) -> float:
     if not (b.is_floating_point() or b.is_complex()):
         return 0.0 if bool((a == b).all()) else math.inf
     if b.is_complex() or a.is_complex():
-        a, b = torch.view_as_real(a.detach()), torch.view_as_real(b.detach())
+        a, b = torch.view_as_real(a.detach().resolve_conj()), torch.view_as_real(b.detach().resolve_conj())
     a, b = a.detach().double(), b.detach().double()
     finite = torch.isfinite(b)
     if not bool((torch.isfinite(a) == finite).all()) or not bool((a[~finite].nan_to_num() == b[~finite].nan_to_num()).all()):
@@ -86,4 +106,6 @@ def _one(a: Tensor, b: Tensor) -> float:
         return 0.0
     size = float(b.square().mean().sqrt())
     far = float((a - b).square().mean().sqrt())
+    if size < NOTHING * scale:
+        size = scale
     return far / size if size > 1e-30 else far
