@@ -160,24 +160,21 @@ class Chooser:
         """All axes in order. In lanes lies one that nothing inside reduces, if there is one: the last of most values."""
         order: dict[str, None] = {}
         reduced: set[str] = set()
-        votes: dict[str, int] = {}
-        values = [self.table[n] for n in self.table if n in inside]
-        for v in sorted(values, key=lambda v: -len(v.axes or ())):
-            mine = tuple(a for a in v.axes or () if a != self.chain)
-            order.update(dict.fromkeys(mine))
-            if mine:
-                votes[mine[-1]] = votes.get(mine[-1], 0) + 1
+        values = sorted((self.table[n] for n in self.table if n in inside), key=lambda v: -len(v.axes or ()))
+        for v in values:
+            order.update(dict.fromkeys(a for a in v.axes or () if a != self.chain))
         for v in values:
             for e in x.walk(v.value) if v.value is not None else ():
                 order.update(dict.fromkeys(a for a in e.axes if a != self.chain))
                 if isinstance(e, x.Contract | x.Reduce) and any(r.name in inside for r in x.reads(e)):
                     reduced |= set(e.over)
-        states = {a for v in values if v.kind == "state" for a in v.axes or ()} or set(votes)
-        free = [a for a in order if a in states and a not in reduced] or [a for a in order if a in states]
-        if not free:
+        largest = max((len(v.axes or ()) for v in values), default=0)
+        mine = [tuple(a for a in v.axes or () if a != self.chain) for v in values if len(v.axes or ()) == largest]
+        free = [[a for a in axes if a not in reduced] or list(axes) for axes in mine]
+        last = [axes[-1] for axes in free if axes]
+        if not last:
             return tuple(order)
-        place = {a: i for i, a in enumerate(order)}
-        lanes = max(free, key=lambda a: (votes.get(a, 0) > 0, votes.get(a, 0), place[a]))
+        lanes = max(dict.fromkeys(last), key=last.count)
         return (*(a for a in order if a != lanes), lanes)
 
     # ---- growth -------------------------------------------------------------------------------------------------------
@@ -186,15 +183,18 @@ class Chooser:
         """The loops with the producers and consumers that can be taken in."""
         inside = loops
         barred = frozenset(n for o in others for n in o)
-        tried: set[tuple[str, frozenset[str]]] = set()
+        names = [v.name for v in self.body.values if v.name in self.single and v.name not in barred]
+        # consumers first: what a producer brings in must not keep them out
+        ways = (self.consumer, self.producer)
         while True:
             before = inside
-            for n in [v.name for v in self.body.values if v.name in self.single]:
-                if n in inside or n in barred or (n, inside) in tried:
-                    continue
-                tried.add((n, inside))
-                if self.producer(n, inside) or self.consumer(n, inside):
-                    inside = inside | {n}
+            for takes in ways:
+                more = True
+                while more:
+                    more = False
+                    for n in names:
+                        if n not in inside and takes(n, inside):
+                            inside, more = inside | {n}, True
             if inside == before:
                 return inside
 

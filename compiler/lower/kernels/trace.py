@@ -27,7 +27,9 @@ REAL = frozenset((
 ))  # fmt: skip
 CHAINS = {"add": "add", "mul": "mul", "outer": "mul", "min": "min", "max": "max"}
 TRUTH = {"lt": ("lt", False), "le": ("le", False), "gt": ("lt", True), "ge": ("le", True), "eq": ("eq", False), "ne": ("ne", False)}
-COMPLEX = frozenset(("add", "sub", "mul", "outer", "neg", "div", "exp", "cis", "re", "im", "conj", "complex", "where", "stop", "abs"))
+COMPLEX = frozenset(
+    ("add", "sub", "mul", "outer", "neg", "div", "exp", "expm1", "cis", "re", "im", "conj", "complex", "where", "stop", "abs")
+)
 ELEMENTWISE = REAL | frozenset(CHAINS) | frozenset(TRUTH) | COMPLEX | frozenset(("pow", "where", "and", "or", "not"))
 
 
@@ -460,6 +462,11 @@ class Tracer:
             case "exp":
                 size = b.apply("exp", z.re)
                 return Value((b.apply("mul", size, b.apply("cos", z.im)), b.apply("mul", size, b.apply("sin", z.im))))
+            case "expm1":
+                half = b.apply("sin", b.apply("mul", 0.5, z.im))
+                less = b.apply("mul", 2.0, b.apply("mul", half, half))
+                re = b.apply("sub", b.apply("mul", b.apply("expm1", z.re), b.apply("cos", z.im)), less)
+                return Value((re, b.apply("mul", b.apply("exp", z.re), b.apply("sin", z.im))))
             case "cis" if not z.complex:
                 return Value((b.apply("cos", z.re), b.apply("sin", z.re)))
             case "complex":

@@ -92,6 +92,42 @@ SQ_FN R *scratch_of(int64_t numbers, int64_t clear) {
 """
 
 
+def lane_sums() -> str:
+    """C for the sums over the lanes of as many vectors as there are lanes, in one vector: the order of additions is that of
+    VF(sum).
+
+    Halves first: two vectors become one that holds the half sums of both, until one vector is left; for each number of lanes.
+    """
+    out = ["#if defined(__clang__) || __GNUC__ >= 12"]
+    for lanes in (2, 4, 8, 16):
+        out += [f"#define LANES_SUM_ROWS_{lanes}(p) ({{ V z[{lanes}]; \\"]
+        out += [f"    for (int i = 0; i < {lanes}; i++) z[i] = VF(load)((p) + i * {lanes}); \\"]
+        half = lanes // 2
+        while half:
+            low: list[int] = []
+            high: list[int] = []
+            for block in range(0, lanes, 2 * half):
+                for side in (0, lanes):
+                    low += [side + block + j for j in range(half)]
+                    high += [side + block + half + j for j in range(half)]
+            text = [", ".join(map(str, part)) for part in (low, high)]
+            out += [f"    for (int i = 0; i < {half}; i++) z[i] = __builtin_shufflevector(z[i], z[i + {half}], {text[0]}) \\"]
+            out += [f"        + __builtin_shufflevector(z[i], z[i + {half}], {text[1]}); \\"]
+            half //= 2
+        out += ["    z[0]; })"]
+    out += [
+        "#define LANES_SUM_ROWS(p) JOIN(LANES_SUM_ROWS_, W)(p)",
+        "#else",
+        "SQ_FN V LANES_SUM_ROWS(const R *p) {",
+        "    R a[W];",
+        "    for (int i = 0; i < (int)W; i++) a[i] = VF(sum)(VF(load)(p + i * W));",
+        "    return VF(load)(a);",
+        "}",
+        "#endif",
+    ]
+    return "\n".join(out) + "\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """One kernel or adjoint, as C and as the runtime sees it."""
@@ -155,7 +191,7 @@ def unit(kernels: Sequence[Kernel], adjoints: bool = True) -> Unit:
             lines += [*storage(d.kernel.name, backward.slots), *text, ""]
             backward_about = (*described(d.kernel, split_back, backward, replayed), d.sources, d.gradients, d.stored)
         about.append((described(flat, split, forward, replayed), backward_about))
-    return Unit(PRELUDE + "\n" + "\n".join(lines), tuple(about))
+    return Unit(PRELUDE + lane_sums() + "\n" + "\n".join(lines), tuple(about))
 
 
 def replace_kernel(d: Derivative, k: Kernel) -> Derivative:

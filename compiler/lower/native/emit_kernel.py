@@ -27,7 +27,7 @@ from seqc.compiler.ir.kernel import REPLAYED, Apply, Arg, Derivative, Kernel, Op
 from seqc.compiler.lower.kernels.split import words
 from seqc.compiler.lower.native.emit_code import literal
 from seqc.compiler.lower.native.emit_nest_text import NestText
-from seqc.compiler.lower.native.emit_nests import Nest, crossing, last_read, nests
+from seqc.compiler.lower.native.emit_nests import Nest, crossing, last_read, nests, sunk
 
 SIGNATURE = "(const int64_t *n, void *const *p, const int64_t *s, const double *c, int64_t threads) {"
 
@@ -413,7 +413,8 @@ class Emission:
     def step(self, statements: list[Statement]) -> None:
         """The statements of a step; at its end the carries are the new ones."""
         k = self.k
-        these = nests(statements)
+        leaving = {v.id for v in k.rows} | {c.next.id for c in k.carries} | {added.value.id for added in k.sums}
+        these = sunk(nests(statements), leaving)
         self.targets = {}
         swaps: list[tuple[str, str]] = []
         home = {s.out.id: i for i, n in enumerate(these) for s in n.statements}

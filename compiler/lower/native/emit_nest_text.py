@@ -43,17 +43,16 @@ class NestText:
 
     def run(self) -> None:
         """All its lines."""
-        e, t = self.e, self.e.text
+        t = self.e.text
         t.add("{")
         for r in self.reductions:
             if r.out.id not in self.fast:
                 self.clear(r)
         self.body(0, True)
         for r in self.reductions:
-            if r.out.id not in self.fast and self.across(r):
-                index = e.index(r.out.axes)
-                e.loops(r.out.axes, f"*({e.places[r.out.id].at(index)}) = {self.joined(r, f'VF(load)({self.share(r)})')};")
-            if r.out.id not in self.fast:
+            if self.across(r) and r.out.axes:
+                self.gather(r)
+            if r.out.id not in self.fast or self.across(r) and r.out.axes:
                 self.leave(r)
         t.add("}")
 
@@ -68,13 +67,36 @@ class NestText:
         steps = [f"{e.index(axes)[a]}" + "".join(f" * m{e.number[b]}" for b in axes[i + 1 :]) for i, a in enumerate(axes)]
         return f"a{r.out.id}" + "".join(f" + {s} * W" for s in steps)
 
+    def gather(self, r: Reduce) -> None:
+        """The lanes of many running values as many numbers, whole vectors of them at a time where the reduction is a sum."""
+        e, t = self.e, self.e.text
+        last = r.out.axes[-1]
+        i, size = f"i{e.number[last]}", e.length(last)
+        index = e.index(r.out.axes)
+        t.add("{")
+        for a in r.out.axes[:-1]:
+            j = index[a]
+            t.add(f"for (int64_t {j} = 0; {j} < {e.length(a)}; {j}++) {{")
+        address = e.places[r.out.id].at(index)
+        t.add(f"int64_t {i} = 0;")
+        if r.fn == "sum":
+            t.add(f"for (; {i} + W <= {size}; {i} += W) VF(store)({address}, LANES_SUM_ROWS({self.share(r)}));")
+        t.add(f"for (; {i} < {size}; {i}++) *({address}) = {self.joined(r, f'VF(load)({self.share(r)})')};")
+        t.add(*("}" for _ in r.out.axes))
+
+    def rows_of_lanes(self, r: Reduce) -> str:
+        """The array of running values, a vector for each entry of the result; made when it is first needed."""
+        e = self.e
+        size = " * ".join([*(f"m{e.number[a]}" for a in r.out.axes), "W"])
+        if all(name != f"a{r.out.id}" for name, _ in e.scratch):
+            e.scratch.append((f"a{r.out.id}", size))
+        return size
+
     def clear(self, r: Reduce) -> None:
         """Starts a reduction that is kept in memory."""
         e = self.e
         if self.across(r):
-            size = " * ".join([*(f"m{e.number[a]}" for a in r.out.axes), "W"])
-            if all(name != f"a{r.out.id}" for name, _ in e.scratch):
-                e.scratch.append((f"a{r.out.id}", size))
+            size = self.rows_of_lanes(r)
             base = f"a{r.out.id}"
         else:
             size, base = e.volume(r.out.axes), e.places[r.out.id].base
@@ -116,6 +138,10 @@ class NestText:
         for r in mine:
             index = e.index(r.out.axes)
             address = e.places[r.out.id].at(index)
+            if self.across(r) and r.out.axes:
+                self.rows_of_lanes(r)
+                t.add(f"VF(store)({self.share(r)}, a{r.out.id}_);")
+                continue
             if self.across(r):
                 t.add(f"*({address}) = {self.joined(r, f'a{r.out.id}_')};")
             else:

@@ -64,6 +64,30 @@ def nests(statements: Iterable[Statement]) -> list[Nest]:
     return out
 
 
+def sunk(these: list[Nest], kept: set[int]) -> list[Nest]:
+    """Statements moved to a later nest over the same axes where only that one reads them: nothing is left in between."""
+    home = {s.out.id: i for i, n in enumerate(these) for s in n.statements}
+    readers: dict[int, set[int]] = {}
+    for n in these:
+        for s in n.statements:
+            for v in reads_of(s):
+                readers.setdefault(v.id, set()).add(s.out.id)
+    moved = False
+    for i in reversed(range(len(these))):
+        for s in reversed(these[i].statements):
+            if isinstance(s, Reduce) or s.out.id in kept:
+                continue
+            at = {home[r] for r in readers.get(s.out.id, ())}
+            target = min(at, default=i)
+            if target > i and len(at) == 1 and these[target].axes == these[i].axes:
+                home[s.out.id] = target
+                moved = True
+    if not moved:
+        return these
+    every = [s for n in these for s in n.statements]
+    return [Nest(n.axes, n.order, tuple(s for s in every if home[s.out.id] == i)) for i, n in enumerate(these)]
+
+
 def _order(axes: Axes, reductions: list[Reduce]) -> Axes:
     """The order of loops in which the fewest reductions are kept in memory while they run; the axes' own if in doubt."""
     if not reductions or len(axes) > 6:
