@@ -77,7 +77,7 @@ class BodyChecker:
         self.indices: dict[str, spec.Index | None] = {}
         self.index_pending: set[str] = set()
         self.levels_stepped: dict[str, str] = {}
-        self.static: dict[str, bool] = {}
+        self.static: dict[bool, dict[str, bool]] = {}
         self.counts: dict[str, int] = {}
         self.docs: dict[int, str] | None = None
         self.dim_order = {n: i for i, n in enumerate(self.names.dims)}
@@ -106,6 +106,7 @@ class BodyChecker:
         for name in n.values:
             self.type_value(name)
         starts = {v.name: self.start(v) for v in n.values.values()}
+        self.layer_starts()
         self.levels_stepped = self.find_stepping()
         values = [self.value(v, *starts[v.name]) for v in n.values.values()]
         owned: dict[str, list[spec.Value]] = {}
@@ -337,7 +338,9 @@ class BodyChecker:
             if levels and r.ahead == float("inf"):
                 r = relations.reach(where, name, levels[-1], c.ranges())
             ahead, past, bound = r.ahead > 0, r.ahead <= -1, r.back
-            if where is None and not is_dim(of):
+            if is_dim(of):
+                ahead, past, bound = False, False, None
+            elif where is None:
                 ahead, past, bound, whole = True, False, None, of in c.running
         return spec.Index(name, low, high, of, where, name in c.static_indices(), whole, bound, ahead, past, level, line.name.span)
 
@@ -693,46 +696,70 @@ class BodyChecker:
                     label="the start is made once, before the first step",
                 )
                 return
+        learned = v.kind == "param" or isinstance(v.line.init, s.Learned)
         for r in x.reads(e):
             u = self.names.values.get(r.name)
-            if u is None or u.kind in ("param", "const") or u.line.once or not self.body.topology and v.kind == "state" and v.level:
+            if u is None or not self.body.topology and v.kind == "state" and v.level and not learned:
                 continue
-            if v.kind == "state" and v.level and u.level != v.level:
+            if v.kind == "param" and u.kind == "param" and u.order >= v.order:
+                self.sink.report(
+                    "SEQ0306",
+                    f"the start of `{v.name}` reads `{u.name}`, which is not made before it",
+                    r.span,
+                    label="parameters are made in the order of the text",
+                    notes=(Note("declared here", u.span),) if u is not v else (),
+                )
                 continue
-            if self.static_value(u):
+            if v.kind == "state" and v.level and u.level != v.level and not learned or self.static_value(u, not learned):
                 continue
             self.sink.report(
                 "SEQ0306",
-                f"the start of `{v.name}` reads `{r.name}`, which changes from step to step",
+                f"the start of `{v.name}` reads `{r.name}`, which "
+                + ("is known in the run only" if learned else "changes from step to step"),
                 r.span,
                 notes=(Note("declared here", u.span),),
-                label="the start is made once, before the first step",
+                label="it is made when the module is built" if learned else "the start is made once, before the first step",
                 help=f"{self.written.text(u.line.span)} once"
-                if u.kind == "input" and u.value is None and not u.line.init
+                if u.kind == "input" and u.value is None and not u.line.init and not learned
                 else with_start(self.written.text(v.line.span).partition(" init ")[0], "0"),
             )
 
-    def static_value(self, u: Declared) -> bool:
-        """Whether a value is made of once inputs, params, consts and levels only."""
+    def layer_starts(self) -> None:
+        """What layers are given as starts is made when the module is built."""
+        for e in self.context.starts:
+            for r in x.reads(e):
+                u = self.names.values.get(r.name)
+                if u is not None and not self.static_value(u, False):
+                    self.sink.report(
+                        "SEQ0306",
+                        f"the start of a parameter reads `{r.name}`, which is known in the run only",
+                        r.span,
+                        label="it is made when the module is built",
+                        notes=(Note("declared here", u.span),),
+                    )
+
+    def static_value(self, u: Declared, once: bool) -> bool:
+        """Whether a value is made of params, consts and levels only, and where `once` says so of once inputs."""
+        known = self.static.setdefault(once, {})
         seen = {u.name}
         stack = [u]
         while stack:
             v = stack.pop()
-            if v.kind in ("param", "const") or v.kind == "input" and v.line.once or self.static.get(v.name):
+            if v.kind in ("param", "const") or once and v.kind == "input" and v.line.once or known.get(v.name):
                 continue
             e = None if v.kind in ("input", "state") else self.type_value(v.name)
-            if v.kind in ("input", "state") or self.static.get(v.name) is False:
-                self.static[u.name] = False
+            if v.kind in ("input", "state") or known.get(v.name) is False:
+                known[u.name] = False
                 return False
             for n in x.walk(e) if e is not None else ():
                 if isinstance(n, x.Number) and n.of in self.context.running:
-                    self.static[u.name] = False
+                    known[u.name] = False
                     return False
                 inner = self.names.values.get(n.name) if isinstance(n, x.Read) else None
                 if inner is not None and inner.name not in seen:
                     seen.add(inner.name)
                     stack.append(inner)
-        self.static.update(dict.fromkeys(seen, True))
+        known.update(dict.fromkeys(seen, True))
         return True
 
     def requirement(self, r: s.Require) -> spec.Requirement | None:

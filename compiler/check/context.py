@@ -117,6 +117,8 @@ class Context:
     statics: set[str] | None = None
     known_ranges: Ranges | None = None
     held: int = 0
+    starts: list[Expr] = field(default_factory=list)
+    """The starts that layers were given, with `init =` and `bias =`."""
     told: set[tuple[str, str]] = field(default_factory=set)
     """Codes with names that were reported once and need no repetition."""
     layer_type: x.Type = "real"

@@ -24,7 +24,7 @@ from seqc.compiler.ir.expr import Axes, Expr
 REAL_ONLY = frozenset("softplus logsigmoid silu gelu relu atan floor ceil mod roundup logaddexp expdiff bitlen xor cis".split())
 INTS = frozenset("floor ceil roundup bitlen xor".split())
 KEYWORDS = {
-    "linear": "bias init weight over per to name", "conv": "kernel bias init weight over per to name pad stride dilation",
+    "linear": "bias init weight over per to name", "conv": "kernel bias init over per to name pad stride dilation",
     "lowrank": "rank bias init over per to name", "embedding": "init weight to name", "dropout": "rate",
     **{f: "over eps affine groups name" for f in NORMS},
     "dot": "over", "concat": "over", "onehot": "over", "solve": "over", "eigh": "over",

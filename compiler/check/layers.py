@@ -127,7 +127,8 @@ def started(c: Context, k: s.Keyword | None, axes: Axes, default: Expr) -> Expr:
         c.where = where
     extra = [a for a in start.axes if a not in axes]
     if extra:
-        raise c.fail("SEQ0401", f"a start of shape {shape(start.axes)} does not fit the parameter's {shape(axes)}", k.span)
+        raise c.fail("SEQ0401", f"a start of shape {shape(start.axes)} does not fit the parameter's {shape(axes)}", k.value.span)
+    c.starts.append(start)
     return start
 
 
@@ -239,6 +240,8 @@ def linear(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
     out = result_dims(c, e, k, want, tuple(mapped), per)
     biased = not ("bias" in k and isinstance(k["bias"].value, s.Name) and k["bias"].value.id == "none")
     given = k.get("weight")
+    if given is not None and len(args) > 1:
+        raise c.fail("SEQ0427", "one weight is given and the layer has several operands", given.span, label="a layer for each")
     where, shared = prefix(c, e, k, inputs)
     kind = c.layer_type
     if not ({"over", "per", "to", "weight"} & set(k)):
@@ -250,7 +253,7 @@ def linear(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
             a = x.Apply("add", (a, literal(0.0, a.span)), axes=a.axes, type="real", span=a.span) if a.type == "int" else a
         mine = tuple(p for p in per if p in a.axes)
         if given is not None:
-            parts.append(with_weight(c, e, given, a, o, per))
+            parts.append(with_weight(c, e, given, a, o, per, out))
             continue
         inner = [primed(c, i, (*out, *per, *mapped), e.span) for i in o]
         sizes = [size_of(c, i, e.span) for i in o]
@@ -313,7 +316,7 @@ def rename(a: Expr, old: Sequence[str], new: Sequence[str]) -> Expr:
     return x.Rename(a, pairs, axes=tuple(to.get(i, i) for i in a.axes), type=a.type, span=a.span)
 
 
-def with_weight(c: Context, e: s.Call, given: s.Keyword, a: Expr, over: Axes, per: Axes) -> Expr:
+def with_weight(c: Context, e: s.Call, given: s.Keyword, a: Expr, over: Axes, per: Axes, out: Axes) -> Expr:
     """`weight = e.embedding.ids`: a tied table; the mixed axes are found in it by name, primed or not."""
     w = expressions.typed(c, given.value)
     inner = [i if i in w.axes else i + "'" for i in over]
@@ -325,10 +328,18 @@ def with_weight(c: Context, e: s.Call, given: s.Keyword, a: Expr, over: Axes, pe
             given.span,
             label="it is mixed by this layer",
         )
+    rest = tuple(i for i in w.axes if i not in inner)
+    wanted = (*out, *(p for p in per if p in w.axes))
+    if set(rest) != set(wanted):
+        raise c.fail(
+            "SEQ0427",
+            f"the given weight makes {shape(rest)}, and {shape(wanted)} is needed",
+            given.span,
+            label=f"it has {shape(w.axes)}, of which {shape(inner)} is mixed",
+        )
     renamed = rename(a, over, inner)
     lead = tuple(i for i in renamed.axes if i not in inner)
-    axes = (*lead, *(i for i in w.axes if i not in inner and i not in lead))
-    del per
+    axes = (*lead, *(i for i in rest if i not in lead))
     return x.Contract(renamed, w, tuple(inner), axes=axes, type=a.type, span=e.span)
 
 

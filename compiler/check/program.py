@@ -16,7 +16,7 @@ from seqc.compiler.check.body import BodyChecker
 from seqc.compiler.check.context import ERROR_LIMIT, Bound, Context, Definitions, Shared, TooLarge, Untypable, too_many
 from seqc.compiler.check.fns import check_fns
 from seqc.compiler.check.names import Names
-from seqc.compiler.check.rules import RULES
+from seqc.compiler.check.rules import RULES, looks_ahead
 from seqc.compiler.check.words import FUNCTIONS, TYPES
 from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
@@ -70,7 +70,9 @@ class _Checker:
                     self.extern(key)
             self.stop()
             bodies = {k: b for k in self.order if (b := self.bodies[k]) is not None}
+            ahead: set[str] = set()
             for b in bodies.values():
+                looks_ahead.check(b, self.sink, ahead)
                 for rule in RULES:
                     rule(b, self.sink, self.written)
                     if too_many(self.sink):

@@ -184,4 +184,6 @@ def reach(condition: Expr | None, s: str, t: str, ranges: Ranges) -> Reach:
             if strict:
                 terms.append(x.Literal_(-1, type="int"))
             back = terms[0] if len(terms) == 1 else x.Apply("add", tuple(terms), type="int") if terms else x.Literal_(0, type="int")
+            if any(n.type == "real" for n in terms):
+                back = x.Apply("floor", (back,), type="int")
     return Reach(ahead, back)
