@@ -574,9 +574,22 @@ class _Match:
         names = self.facts.fields
         for n in names:
             v = self.facts.table[n]
-            own = [self.axis_here(a, n in self.callee.outs) for a in v.axes or ()]
-            axes = self.place(v, own, [a for a in lead if a not in own])
-            out.append((n, tuple(dict.fromkeys(axes)), v.type))
+            own: list[str | None] = []
+            for a in v.axes or ():
+                here = self.axis_here(a, n in self.callee.outs)
+                by_default = a not in self.pairs and a not in self.sizes
+                own.append(None if by_default and here is not None and here in (*lead, *own) else here)
+            axes = self.place(v, own, lead)
+            if len(set(axes)) != len(axes):
+                twice = next(a for i, a in enumerate(axes) if a in axes[:i])
+                raise self.c.fail(
+                    "SEQ0412",
+                    f"`{n}` of {self.callee.name} would have the axis `{twice}` twice here: {shape(axes)}",
+                    self.e.span,
+                    label=f"its own axes are {shape(v.axes or ())}",
+                    notes=(Note(f"`{n}` is declared here", v.span),),
+                )
+            out.append((n, tuple(axes), v.type))
         return out
 
     def axis_here(self, axis: str, result: bool) -> str | None:
@@ -616,9 +629,10 @@ class _Match:
                     self.sizes[n] = size_of(self.c, here, self.e.span)
                     self.pairs.setdefault(n, here)
         made = list(lead)
+        here: str | None
         for n, known_here in zip(v.axes or (), own, strict=True):
             here = known_here or names.get(n) or self.axis_here(n, False)
-            if here is None:
+            if here is None or here in made and not known_here:
                 here = n
                 if n in self.c.names.dims and n not in self.sizes and self.open_dim(n):  # one name is one size
                     self.sizes[n] = size_of(self.c, n, self.e.span)

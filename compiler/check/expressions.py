@@ -152,7 +152,8 @@ def binary(c: Context, op: str, left: Expr, right: Expr, e: s.Binary) -> Expr:
 def _exponent(e: Expr) -> float:
     """The size of an exponent, where it is made of numbers only; else 0."""
     try:
-        return float(min(abs(rational(e, {})), 1000))
+        size = abs(rational(e, {}))
+        return 1000.0 if size > 1000 else float(size)
     except KeyError:
         return 0
     except NoSize:
