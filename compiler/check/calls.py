@@ -576,9 +576,9 @@ class _Match:
             v = self.facts.table[n]
             own: list[str | None] = []
             for a in v.axes or ():
-                here = self.axis_here(a, n in self.callee.outs)
+                found = self.axis_here(a, n in self.callee.outs)
                 by_default = a not in self.pairs and a not in self.sizes
-                own.append(None if by_default and here is not None and here in (*lead, *own) else here)
+                own.append(None if by_default and found is not None and found in (*lead, *own) else found)
             axes = self.place(v, own, lead)
             if len(set(axes)) != len(axes):
                 twice = next(a for i, a in enumerate(axes) if a in axes[:i])
@@ -624,10 +624,10 @@ class _Match:
                 left = [a for a in free if a not in names.values() and is_dim(a) is kind]
                 if len(rest) == len(left):
                     names |= dict(zip(rest, left, strict=True))
-            for n, here in names.items():
+            for n, declared in names.items():
                 if is_dim(n) and n not in self.sizes and self.open_dim(n):
-                    self.sizes[n] = size_of(self.c, here, self.e.span)
-                    self.pairs.setdefault(n, here)
+                    self.sizes[n] = size_of(self.c, declared, self.e.span)
+                    self.pairs.setdefault(n, declared)
         made = list(lead)
         here: str | None
         for n, known_here in zip(v.axes or (), own, strict=True):

@@ -149,7 +149,7 @@ def increasing(fn: str, a: Interval) -> Interval:
     if fn == "log1p" and a.low < -1:
         a = Interval(-1, max(a.high, -1.0), False, a.high_open and a.high > -1)
     f = INCREASING[fn]
-    low, high = f(a.low), f(a.high)
+    low, high = f(a.low) + 0.0, f(a.high) + 0.0  # no minus zero
     if fn not in STRICT:
         return Interval(low, high, a.low_open and low == -INF, a.high_open and high == INF)
     rounded_low = math.isfinite(a.low) and low == f(-INF) and fn not in ("log", "log1p", "sqrt")
