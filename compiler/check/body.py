@@ -19,6 +19,7 @@ from seqc.compiler.check.context import Context, Definitions, Shared, Untypable,
 from seqc.compiler.check.names import Declared, collect, with_start
 from seqc.compiler.check.schedule import settings
 from seqc.compiler.check.sizes import NoSize, NotWhole, evaluate, rational
+from seqc.compiler.check.topology import check_topology
 from seqc.compiler.check.words import FLOATS, FUNCTIONS, TYPES
 from seqc.compiler.check.written import Written
 from seqc.compiler.diagnostics.diagnostic import Note, Sink
@@ -31,6 +32,14 @@ from seqc.compiler.ir.expr import Axes, Callee, Expr
 from seqc.runtime.matching import is_dim
 
 STATE_LIMIT = 256
+FITS: dict[str, tuple[str, ...]] = {
+    "int": ("int",),
+    "bool": ("bool",),
+    "text": ("text",),
+    "real": ("real", "int"),
+    "complex": ("complex", "real", "int"),
+}
+"""What a declared type takes."""
 LEVEL_LIMIT = 100_000
 
 
@@ -53,6 +62,7 @@ class BodyChecker:
         shared: Shared,
     ) -> None:
         self.key, self.body, self.sink, self.written = key, body, sink, written
+        check_topology(body, sink, written)
         self.names = collect(body, sink, written)
         self.context = Context(
             body,
@@ -272,6 +282,7 @@ class BodyChecker:
                 low, high = expressions.typed(c, b.line.between.low), expressions.typed(c, b.line.between.high)
             except Untypable:
                 pass
+        self.forwards(b.line.name.text, b.line.between)
         self.counts[ident] = count = self.count(low, high) * (self.counts.get(b.outer[-1], 1) if b.outer else 1)
         if count > LEVEL_LIMIT and not (b.outer and self.counts[b.outer[-1]] > LEVEL_LIMIT):
             around = ", those around it counted" if b.outer else ""
@@ -288,6 +299,18 @@ class BodyChecker:
                 help=f"rounds {b.line.name} in …",
             )
         return spec.Level(ident, b.line.name.text, b.line.kind, low, high, b.outer, b.order, b.line.span)  # type: ignore[arg-type]
+
+    def forwards(self, name: str, between: s.Between) -> None:
+        """A range of numbers ends after its start."""
+        low, high = between.low, between.high
+        if isinstance(low, s.Number) and isinstance(high, s.Number) and high.value < low.value:
+            self.sink.report(
+                "SEQ0443",
+                f"the range of `{name}` is empty: {low.value}..{high.value}",
+                low.span.to(high.span),
+                label="the lower end comes first",
+                help=self.written.paste(low.span.to(high.span), f"{high.value}..{low.value}"),
+            )
 
     def count(self, low: Expr, high: Expr) -> int:
         """How many levels there are, where numbers say so; else 1."""
@@ -321,6 +344,7 @@ class BodyChecker:
         ahead = past = whole = False
         c = self.context
         if line.between is not None:
+            self.forwards(name, line.between)
             with self.at("", level, "dims"):
                 low, high = expressions.typed(c, line.between.low), expressions.typed(c, line.between.high)
         if line.of is not None:
@@ -352,8 +376,15 @@ class BodyChecker:
         told: set[str] = set()
         for v in self.names.values.values():
             for a in v.line.shape.axes if v.line.shape else ():
-                v.shapeless |= a.text in c.running or not c.is_axis(a.text)
-                if a.text in c.running:
+                v.shapeless |= a.text in c.running or a.text == "batch" or not c.is_axis(a.text)
+                if a.text == "batch":
+                    self.sink.report(
+                        "SEQ0216",
+                        "`batch` stands in no shape: it is there without being written",
+                        a.span,
+                        label="a second name of it can stand in one: index b of batch",
+                    )
+                elif a.text in c.running:
                     self.sink.report(
                         "SEQ0216",
                         f"`{a}` is what {self.body.name} runs along and stands in no shape",
@@ -370,7 +401,7 @@ class BodyChecker:
                         "SEQ0219",
                         f"the axis `{a}` is not declared",
                         a.span,
-                        label=f"did you mean `{near}`?" if near else "",
+                        label=expressions.WHERE.get(a.text) or (f"did you mean `{near}`?" if near else ""),
                         help=self.written.paste(a.span, near) if near else f"dim {a}" if is_dim(a.text) else f"index {a}",
                     )
             axes = [a.text for a in v.line.shape.axes] if v.line.shape else []
@@ -498,11 +529,32 @@ class BodyChecker:
                     )
                 return x.NotGiven(axes=want or (), type=kind, span=value.span)
             e = expressions.typed(c, value, want)
+            if v.kind == "const":
+                self.built(v, e)
             if want is None:
                 return e
             if isinstance(e, x.Invoke) and not e.out and e.expansion is None and e.outs:
                 raise calls.several(c, v.name, value.span)
             return self.fit(v, e, want, kind)
+
+    def built(self, v: Declared, e: Expr) -> None:
+        """A const is bound when the module is built: it is made of dims, levels and consts."""
+        for n in x.walk(e):
+            u = self.names.values.get(n.name) if isinstance(n, x.Read) else None
+            run = isinstance(n, x.Length) or isinstance(n, x.Number) and (n.of in self.context.running or not self.is_static(n.of))
+            if run or u is not None and u.kind not in ("const", "param") and not self.static_value(u, False):
+                self.sink.report(
+                    "SEQ0306",
+                    f"the const `{v.name}` reads `{self.written.text(n.span)}`, which is known in the run only",
+                    n.span,
+                    label="it is bound when the module is built",
+                    help=self.written.text(v.line.span).removeprefix("const ").strip(),
+                )
+                return
+
+    def is_static(self, axis: str) -> bool:
+        """Whether the numbers of an axis are known when the module is built."""
+        return is_dim(axis) or axis in self.context.static_indices() or axis in self.names.levels or axis in self.names.heads
 
     def fit(self, v: Declared, e: Expr, want: Axes, kind: x.Type) -> Expr:
         """A value fills its declared shape: fewer axes are repeated, an axis too many is an error."""
@@ -520,14 +572,7 @@ class BodyChecker:
                 notes=(declared,),
                 help=c.written.paste(at, f"sum({c.written.text(at)}, over = {extra[0] if len(extra) == 1 else shape(extra)})"),
             )
-        fits = {
-            "int": ("int",),
-            "bool": ("bool",),
-            "text": ("text",),
-            "real": ("real", "int"),
-            "complex": ("complex", "real", "int"),
-        }
-        if e.type not in fits[kind]:
+        if e.type not in FITS[kind]:
             if kind == "int" and e.type == "real":
                 raise c.fail(
                     "SEQ0410",
@@ -579,27 +624,7 @@ class BodyChecker:
                 v.span,
                 help=with_start(self.written.text(line.span), "normal(0, 0.02)"),
             )
-        if line.home is not None and line.home.text not in ("edge", "call"):
-            self.sink.report(
-                "SEQ0215",
-                f"a value lives over `edge` or over `call`, not over `{line.home}`",
-                line.home.span,
-                help=self.written.paste(line.home.span, nearest(line.home.text, ["edge", "call"]) or "call"),
-            )
-        if line.once and v.kind not in ("input",):
-            self.sink.report(
-                "SEQ0215",
-                f"`{v.name}` is no input: only an input is `once`",
-                v.span,
-                help=_less(self.written.text(line.span), "once"),
-            )
-        if line.fixed and v.kind != "param":
-            self.sink.report(
-                "SEQ0215",
-                f"`{v.name}` is no parameter: only a parameter is `fixed`",
-                v.span,
-                help=_less(self.written.text(line.span), "fixed"),
-            )
+        self.words(v, kind, axes or ())
         width = line.type.text if line.type is not None and line.type.text in FLOATS else ""
         home = line.home.text if line.home is not None else ""
         return spec.Value(
@@ -622,6 +647,65 @@ class BodyChecker:
             v.span,
             self.written.text(v.equation.span) if v.equation is not None else "",
         )
+
+    def words(self, v: Declared, kind: x.Type, axes: Axes) -> None:
+        """The words of a declaration go with its kind, type and shape."""
+        line, c = v.line, self.context
+        over = axes[0] if len(axes) == 1 else shape(axes)
+        text = self.written.text(line.span)
+        home = line.home
+        if home is not None and home.text not in ("edge", "call"):
+            self.sink.report(
+                "SEQ0215",
+                f"a value lives over `edge` or over `call`, not over `{home}`",
+                home.span,
+                help=self.written.paste(home.span, nearest(home.text, ["edge", "call"]) or "call"),
+            )
+        elif home is not None and (v.kind not in ("input", "state") or home.text == "edge" and v.kind != "input"):
+            what = "inputs live over edges" if home.text == "edge" else "inputs and states outlive sequences"
+            self.sink.report("SEQ0215", f"only {what}", home.span, help=_less(_less(text, "over"), home.text))
+        elif home is not None and home.text == "edge" and not c.on_graph:
+            self.sink.report("SEQ0215", f"{self.body.name} runs over no tree, dag or graph, so there are no edges", home.span)
+        if line.once and v.kind != "input":
+            self.sink.report("SEQ0215", f"`{v.name}` is no input: only an input is `once`", v.span, help=_less(text, "once"))
+        if line.fixed and v.kind != "param":
+            self.sink.report("SEQ0215", f"`{v.name}` is no parameter: only a parameter is `fixed`", v.span, help=_less(text, "fixed"))
+        if v.kind == "param" and not line.fixed and kind not in ("real", "complex"):
+            self.sink.report(
+                "SEQ0215",
+                f"`{v.name}` is of {kind} and cannot be learned",
+                line.type.span if line.type is not None else v.span,
+                label="only a `fixed` parameter is",
+                help=text.replace(" init ", " fixed init ", 1),
+            )
+        for a in axes if v.kind == "param" else ():
+            if not is_dim(a) and a not in c.static_indices() and c.is_axis(a):
+                self.sink.report(
+                    "SEQ0424",
+                    f"the size of `{a}` is known only in the run, so no parameter has it",
+                    next((w.span for w in line.shape.axes if w.text == a), v.span) if line.shape is not None else v.span,
+                    label="a parameter has dims, and indices whose range is made of dims",
+                )
+        if v.kind == "loss" and axes:
+            self.sink.report(
+                "SEQ0401",
+                f"the loss `{v.name}` is one number, and has {shape(axes)}",
+                line.shape.span if line.shape is not None else v.span,
+                label="averaged over steps and batch by itself",
+                help=self.written.paste(
+                    line.shape.span.to(v.value.span) if line.shape is not None and v.value is not None else v.span,
+                    f"[] = mean({self.written.text(v.value.span) if v.value else '…'}, over = {over})",
+                ),
+            )
+        if v.kind == "state" and not v.level and not self.body.topology and (home is None or home.text != "call"):
+            self.sink.report(
+                "SEQ0311",
+                f"the state `{v.name}` of a {self.body.kind} has no steps to go along",
+                v.span,
+                label="it stands outside of every `stack` and `rounds`",
+                notes=(Note("what goes along `t` is a cell, which a block calls"),),
+                help=f"cell {self.body.name}Step over t:",
+            )
 
     def find_stepping(self) -> dict[str, str]:
         """The level that each value with `[l-1]` reads is read along."""
@@ -650,6 +734,17 @@ class BodyChecker:
             try:
                 low, high = expressions.typed(c, r.low), expressions.typed(c, r.high)
             except Untypable:
+                return None
+        for n in (*x.walk(low), *x.walk(high)):
+            u = self.names.values.get(n.name) if isinstance(n, x.Read) else None
+            if n.axes or not isinstance(n, x.Literal_ | x.DimSize | x.Apply | x.Read) or u is not None and u.kind != "const":
+                self.sink.report(
+                    "SEQ0443",
+                    f"the ends of the range of `{v.name}` are made of numbers, dims and consts only",
+                    n.span,
+                    label="this is none of them",
+                    help="require … <= … claims more than a range can",
+                )
                 return None
         return spec.Bounds(low, high, r.low_open, r.high_open)
 
@@ -680,6 +775,15 @@ class BodyChecker:
                     f"the start of `{v.name} : {shape(axes)}` has {shape(e.axes)}",
                     e.span,
                     label=f"what becomes of {shape(extra)}?",
+                )
+                return None, learned
+            if e.type not in FITS[kind]:
+                c.sink.report(
+                    "SEQ0410" if (kind, e.type) == ("int", "real") else "SEQ0409",
+                    f"`{v.name}` is declared {kind}, its start is {e.type}",
+                    inner.span,
+                    notes=(Note("declared here", v.span),),
+                    help=self.written.paste(inner.span, {"bool": "false", "text": '""'}.get(kind, "0")),
                 )
                 return None, learned
             self.start_reads(v, e)

@@ -402,7 +402,11 @@ class _Match:
     def value(self, a: s.Expr) -> Expr:
         if isinstance(a, s.Name) and a.id == "none" and a.id not in self.c.env:
             return x.NotGiven(span=a.span)
-        return expressions.typed(self.c, a)
+        outside, self.c.reading = self.c.reading, isinstance(a, s.Name)
+        try:
+            return expressions.typed(self.c, a)
+        finally:
+            self.c.reading = outside
 
     def explicit(self) -> None:
         """`i = t`, `D = T`, `N = 2 * N`."""

@@ -117,6 +117,10 @@ class Context:
     statics: set[str] | None = None
     known_ranges: Ranges | None = None
     held: int = 0
+    reading: bool = False
+    """Whether the base of a read is typed."""
+    indexing: bool = False
+    """Whether a position is typed."""
     starts: list[Expr] = field(default_factory=list)
     """The starts that layers were given, with `init =` and `bias =`."""
     told: set[tuple[str, str]] = field(default_factory=set)
@@ -194,9 +198,14 @@ class Context:
     def is_axis(self, name: str) -> bool:
         """Whether a name can stand in a shape."""
         n = self.names
-        return (
-            name in n.dims or name in n.indices or name in ("t", "pred", "succ", "batch") or name in n.level_names() or name in self.running
-        )
+        if name in ("pred", "succ"):
+            return self.on_graph
+        return name in n.dims or name in n.indices or name in ("t", "batch") or name in n.level_names() or name in self.running
+
+    @property
+    def on_graph(self) -> bool:
+        """Whether this body runs over nodes that have predecessors, or may be handed a graph (a block)."""
+        return not self.body.topology or any(f.head in ("tree", "dag", "graph") for f in self.body.topology)
 
     def axis_word(self, e: s.Expr) -> str | None:
         """The axis a bare word names, through fn parameters; None for anything else."""
@@ -277,6 +286,10 @@ class Context:
         if axes is not None:
             if v.shapeless:
                 raise Untypable()
+            if v.line.home is not None and v.line.home.text == "edge" and self.body.topology and not self.reading:
+                raise self.fail(
+                    "SEQ0411", f"`{name}` lives on edges and has no value at a node", span, help=self.written.paste(span, f"{name}[pred]")
+                )
             return axes, TYPES.get(v.line.type.text, "real") if v.line.type is not None else "real"
         e = self.type_value(name)
         if e is None:
@@ -378,6 +391,8 @@ class Context:
         """Bounds of a position relative to this step's along `axis`; its second names count as their relation allows."""
         seconds = {n for n, (line, _) in self.names.indices.items() if line.of is not None and line.of.text == axis}
         f = form(index, {axis, *seconds})
+        if not f.numbers and self.ranges().rest(f)[1] <= self.ranges().numbers.get(axis, (0, 0))[0]:
+            return float("-inf"), 0  # the first position is at or before every step
         if sum(k for _, k in f.numbers) != 1 or any(k < 0 for _, k in f.numbers):
             return float("-inf"), float("inf")
         low, high = self.ranges().rest(f)

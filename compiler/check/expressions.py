@@ -16,6 +16,7 @@ from typing import NoReturn
 from seqc.compiler.check import align, calls, functions, reads
 from seqc.compiler.check.context import DEPTH_LIMIT, RESULT_LIMIT, Context, TooLarge, Untypable, literal
 from seqc.compiler.check.sizes import NoSize, rational
+from seqc.compiler.check.words import FUNCTIONS
 from seqc.compiler.diagnostics.suggest import nearest
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import syntax as s
@@ -23,6 +24,14 @@ from seqc.compiler.ir.expr import Axes, Expr
 
 NODE_LIMIT = 10_000
 COMPARED_LIMIT = 4000
+WHERE = {
+    "pred": "predecessors are those of a `tree`, `dag` or `graph`",
+    "succ": "successors are those of a `tree`, `dag` or `graph`",
+    "call": "it stands in `[call-1]`, for what earlier calls left",
+    "batch": "it stands in `over = batch` of losses, and in positions",
+    "edge": "it stands in `over edge`",
+}
+"""What the special axes are for, where they stand elsewhere."""
 BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow"}
 COMPARE = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 SAID = {"+": "a sum", "-": "a difference", "*": "a product", "/": "a quotient", "^": "a power"}
@@ -180,13 +189,15 @@ def name(c: Context, e: s.Name) -> Expr:
         return x.DimSize(e.id, type="int", span=e.span)
     if (number := reads.number(c, e.id, e.span)) is not None:
         return number
-    if e.id in n.holes or e.id in c.definitions.names():
+    if e.id in n.holes or e.id in c.definitions.names() or e.id in FUNCTIONS:
         raise c.fail("SEQ0222", f"`{e.id}` is a body or a function, not a value", e.span, help=c.written.paste(e.span, f"{e.id}(…)"))
     raise unknown(c, e)
 
 
 def unknown(c: Context, e: s.Name) -> Exception:
     """SEQ0220 with the nearest name; `h_prev` and the like are told how the past is written."""
+    if e.id in WHERE:
+        return c.fail("SEQ0220", f"`{e.id}` means nothing here", e.span, label=WHERE[e.id])
     near = None
     if c.shared.compared < COMPARED_LIMIT:
         known = [*islice(c.names.everything(), COMPARED_LIMIT), *c.env]

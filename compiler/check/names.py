@@ -276,7 +276,7 @@ class _Collector:
             f"`{name}` has no shape",
             name.span,
             label="which axes does it have?",
-            help=self.written.paste(name.span, f"{name} : [D]"),
+            help=self.written.paste(name.span, f"{name} : {'[]' if v.kind == 'const' else '[D]'}"),
         )
 
     def equation(self, line: s.Declaration, level: tuple[str, ...]) -> None:

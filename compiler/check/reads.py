@@ -30,9 +30,16 @@ def number(c: Context, name: str, span: Span) -> Expr | None:
         return x.Number(level, type="int", span=span)
     if name in c.running:
         return x.Number(name, type="int", span=span)
-    if name == "call":
+    if name in ("call", "batch") and c.indexing:
         return x.Number(name, type="int", span=span)
-    if name in c.names.indices or name in c.names.level_names() or name in ("t", "batch", "pred", "succ") or name in c.tree_slots():
+    if (
+        name in c.names.indices
+        or name in c.names.level_names()
+        or name == "t"
+        or name in ("pred", "succ")
+        and c.on_graph
+        or name in c.tree_slots()
+    ):
         return x.Number(name, axes=(name,), type="int", span=span)
     return None
 
@@ -120,7 +127,11 @@ def field_of_call(c: Context, held: Expr, path: list[str], span: Span) -> Expr:
 
 def read(c: Context, e: s.Read) -> Expr:
     """`base[items]`."""
-    base = expressions.typed(c, e.base)
+    outside, c.reading = c.reading, True
+    try:
+        base = expressions.typed(c, e.base)
+    finally:
+        c.reading = outside
     if isinstance(base, x.Literal_ | x.DimSize | x.Number):
         raise c.fail(
             "SEQ0413",
@@ -136,7 +147,11 @@ def read(c: Context, e: s.Read) -> Expr:
     axes = list(base.axes)
     renames: list[tuple[str, str]] = []
     for item in e.items:
-        move, brings = one(c, base, item, axes)
+        reading, indexing, c.reading, c.indexing = c.reading, c.indexing, False, True
+        try:
+            move, brings = one(c, base, item, axes)
+        finally:
+            c.reading, c.indexing = reading, indexing
         if move is None:
             continue
         if move.axis in taken:

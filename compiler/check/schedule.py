@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from seqc.compiler.check import expressions
 from seqc.compiler.check.context import Context, Untypable
+from seqc.compiler.diagnostics.diagnostic import Note
+from seqc.compiler.diagnostics.span import Span
 from seqc.compiler.diagnostics.suggest import nearest
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
@@ -31,7 +33,12 @@ BACKWARDS = ("recompute", "store", "invert")
 def settings(c: Context, lines: Sequence[s.Setting]) -> tuple[spec.Setting, ...]:
     """The checked settings."""
     out = []
+    seen: dict[str, Span] = {}
     for line in lines:
+        if line.name.text in seen:
+            c.sink.report("SEQ0236", f"`{line.name}` is set twice", line.name.span, notes=(Note("first here", seen[line.name.text]),))
+            continue
+        seen[line.name.text] = line.name.span
         try:
             out.append(_setting(c, line))
         except Untypable:
