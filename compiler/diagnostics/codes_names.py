@@ -106,8 +106,7 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     _E(
         "SEQ0211",
         "the equation of a misspelt state",
-        "A line without a shape is the equation of a state, but no state is called so; one that is almost called so has "
-        "no equation yet.",
+        "A line without a shape is the equation of a state, but no state is called so; one that is almost called so has no equation yet.",
         "state memory : [D] init 0\nmemroy = memory[t-1] + x",
         "state memory : [D] init 0\nmemory = memory[t-1] + x",
     ),
@@ -271,14 +270,7 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "an input without a value",
         "The called body reads this input for what it gives back, and it has no default. Inputs that only losses read, "
         "or only the defaults of inputs that are given, may be left out.",
-        "cell G over t:\n"
-        "    in x : []\n"
-        "    in g : []\n"
-        "    out y : [] = g * x\n"
-        "\n"
-        "block B:\n"
-        "    in x : [t]\n"
-        "    out y : [t] = G(x)",
+        "cell G over t:\n    in x : []\n    in g : []\n    out y : [] = g * x\n\nblock B:\n    in x : [t]\n    out y : [t] = G(x)",
         "cell G over t:\n"
         "    in x : []\n"
         "    in g : []\n"
@@ -316,20 +308,8 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "a hole is filled with nothing known, or not filled",
         "A hole (`block B(Mixer = GLA)`) takes a cell, block, model, `fn` or function by name. Without a default every "
         "call in a spec has to fill it; from Python it also takes any module with the declared shapes.",
-        "block B(Mixer):\n"
-        "    in x : [t]\n"
-        "    out y : [t] = Mixer(x)\n"
-        "\n"
-        "block C:\n"
-        "    in x : [t]\n"
-        "    out y : [t] = B(x, Mixer = Tanh)",
-        "block B(Mixer):\n"
-        "    in x : [t]\n"
-        "    out y : [t] = Mixer(x)\n"
-        "\n"
-        "block C:\n"
-        "    in x : [t]\n"
-        "    out y : [t] = B(x, Mixer = tanh)",
+        "block B(Mixer):\n    in x : [t]\n    out y : [t] = Mixer(x)\n\nblock C:\n    in x : [t]\n    out y : [t] = B(x, Mixer = Tanh)",
+        "block B(Mixer):\n    in x : [t]\n    out y : [t] = Mixer(x)\n\nblock C:\n    in x : [t]\n    out y : [t] = B(x, Mixer = tanh)",
     ),
     _E(
         "SEQ0234",
@@ -374,11 +354,7 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "an operator's parts do not fit together",
         "An operator lists its fields, one identity for each in the same order, and one equation for each field in `combine`.",
         "operator Affine(a : [N], b : [N]):\n    identity = (1, 0)\n    combine(l, r):\n        a = r.a * l.a",
-        "operator Affine(a : [N], b : [N]):\n"
-        "    identity = (1, 0)\n"
-        "    combine(l, r):\n"
-        "        a = r.a * l.a\n"
-        "        b = r.a * l.b + r.b",
+        "operator Affine(a : [N], b : [N]):\n    identity = (1, 0)\n    combine(l, r):\n        a = r.a * l.a\n        b = r.a * l.b + r.b",
     ),
     _E(
         "SEQ0240",
@@ -386,6 +362,14 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "An operator of the host is `pure` (the same result for the same arguments) or `impure`, and may have a `gradient`.",
         "extern ask(q : [] of text) -> (a : [] of text) : deterministic",
         "extern ask(q : [] of text) -> (a : [] of text) : pure",
+    ),
+    _E(
+        "SEQ0241",
+        "there is no such topology",
+        "A cell runs over `t`, `reverse(t)`, a range (`r in 1..T`), `grid(i, j)`, `tree`, `tree(left, right)`, `dag` or "
+        "`graph`, or over several of these, separated by commas.",
+        "cell C over lattice(i, j):\n    in x : []\n    out y : [] = 2 * x",
+        "cell C over grid(i, j):\n    in x : []\n    out y : [] = 2 * x",
     ),
     _E(
         "SEQ0290",
@@ -411,18 +395,12 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "SEQ0293",
         "too many levels",
         "A `stack` or `rounds` may have at most 100 000 levels, those around it counted.",
-        "block B:\n"
-        "    in x : [t]\n"
-        "    rounds r in 1..1000000:\n"
-        "        state y : [t] init x\n"
-        "        y = tanh(y[r-1])\n"
-        "    out y",
+        "block B:\n    in x : [t]\n    rounds r in 1..1000000:\n        state y : [t] init x\n        y = tanh(y[r-1])\n    out y",
         "block B:\n    in x : [t]\n    rounds r in 1..1000:\n        state y : [t] init x\n        y = tanh(y[r-1])\n    out y",
     ),
     _E(
         "SEQ0294",
         "too many bodies",
-        "A project may have at most 512 cells, blocks and models that have to be checked, copies for the functions in "
-        "their holes counted.",
+        "A project may have at most 512 cells, blocks and models that have to be checked, copies for the functions in their holes counted.",
     ),
 )

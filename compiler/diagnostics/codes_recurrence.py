@@ -53,9 +53,10 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     ),
     _E(
         "SEQ0306",
-        "a start that changes from step to step",
+        "a start that is known in the run only",
         "A start is made once, before the first step: of parameters, dims, consts, levels and inputs that are `once`. "
-        "Along a `stack` or `rounds` it may read any value around the block.",
+        "Along a `stack` or `rounds` it may read any value around the block. Starts of parameters, and consts, are made "
+        "when the module is built, so they read no inputs at all, and parameters only that are declared before.",
         "state h : [D] init x\nh = 0.9 * h[t-1] + x",
         "in h0 : [D] once\nstate h : [D] init h0\nh = 0.9 * h[t-1] + x",
     ),
@@ -96,9 +97,33 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "w : [s] = softmax(dot(x, x[s], over = D), over = s)\n"
         "y : [D] = sum(w * x[s], over = s)\n"
         "require causal",
-        "index s of t where s <= t\n"
-        "w : [s] = softmax(dot(x, x[s], over = D), over = s)\n"
-        "y : [D] = sum(w * x[s], over = s)\n"
-        "require causal",
+        "index s of t where s <= t\nw : [s] = softmax(dot(x, x[s], over = D), over = s)\ny : [D] = sum(w * x[s], over = s)\nrequire causal",
+    ),
+    _E(
+        "SEQ0310",
+        "a result depends on the other sequences of the batch",
+        "What is computed over the axis `batch` may reach losses and states `over call` only: the result for one "
+        "sequence must not depend on those beside it, or a batch of one would give something else. Running statistics "
+        "are states over calls, read at `[call-1]`; `batchnorm` keeps them by itself.",
+        "y : [D] = x - mean(x, over = batch)\nout y",
+        "state mu : [D] over call init 0\nmu = 0.9 * mu[call-1] + 0.1 * mean(x, over = batch)\ny : [D] = x - mu[call-1]\nout y",
+    ),
+    _E(
+        "SEQ0311",
+        "a state in a block outside of its levels",
+        "A block has no topology, so there are no steps for a state to go along: its states stand in `stack` or "
+        "`rounds`, or live `over call`. What goes along `t` is a cell, which the block calls.",
+        "block B:\n    dim D\n    in x : [t, D]\n    state h : [t, D] init 0\n    h = h[t-1] + x\n    out h",
+        "cell Sum over t:\n"
+        "    dim D\n"
+        "    in x : [D]\n"
+        "    state h : [D] init 0\n"
+        "    h = h[t-1] + x\n"
+        "    out h\n"
+        "\n"
+        "block B:\n"
+        "    dim D\n"
+        "    in x : [t, D]\n"
+        "    out h : [t, D] = Sum(x)",
     ),
 )

@@ -99,8 +99,7 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     _E(
         "SEQ0413",
         "a number is read at a position",
-        "Dims, literals and the numbers of positions are the same everywhere. Only values are read with a lag or at a "
-        "position.",
+        "Dims, literals and the numbers of positions are the same everywhere. Only values are read with a lag or at a position.",
         "y : [D] = x + D[t-1]",
         "y : [D] = x + D",
     ),
@@ -115,8 +114,7 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     _E(
         "SEQ0415",
         "there is no such axis",
-        "The names in `over =`, `per =`, `to =`, `split` and `merge` are axes, looked up in the operand where they are "
-        "to be found there.",
+        "The names in `over =`, `per =`, `to =`, `split` and `merge` are axes, looked up in the operand where they are to be found there.",
         "y : [D] = softmax(x, over = H)",
         "y : [D] = softmax(x, over = D)",
     ),
@@ -162,8 +160,7 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     _E(
         "SEQ0421",
         "`concat` away from its `=`",
-        "The axis that `concat` makes is the new one of the declared shape, so it stands right after the `=` of a line "
-        "of its own.",
+        "The axis that `concat` makes is the new one of the declared shape, so it stands right after the `=` of a line of its own.",
         "in z : [K]\ny : [H] = linear(concat(x, z, over = [D, K]))",
         "dim N = D + K\nin z : [K]\nboth : [N] = concat(x, z, over = [D, K])\ny : [H] = linear(both)",
     ),
@@ -186,8 +183,9 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     _E(
         "SEQ0424",
         "own weights for an axis that cannot have them",
-        "`per = H` gives each entry of an operand's axis its own weights, so the operand has that axis and its size is "
-        "known when the module is built. What the layer makes anew stands in the declared shape only.",
+        "A parameter has dims, and indices whose range is made of dims: its size is known when the module is built. `per "
+        "= H` gives each entry of an operand's axis its own weights, so the operand has that axis and its size is known "
+        "when the module is built. What the layer makes anew stands in the declared shape only.",
         "y : [H, K] = linear(x, per = H)",
         "y : [H, K] = linear(x)",
     ),
@@ -352,8 +350,8 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     ),
     _E(
         "SEQ0443",
-        "an empty range",
-        "The lower end of a range comes first.",
+        "a range that is none",
+        "The lower end of a range comes first, and its ends are made of numbers, dims and consts.",
         "z : [D] in [1, 0] = sigmoid(x)",
         "z : [D] in [0, 1] = sigmoid(x)",
     ),
