@@ -34,6 +34,8 @@ class Module(Tree):
     SITES: ClassVar[dict[str, Site]] = {}
     REPORT: ClassVar[str] = ""
     DOC: ClassVar[str] = ""
+    KERNELS: ClassVar[tuple[Any, ...]] = ()
+    LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
 
     def __init_subclass__(cls) -> None:
         """The spec's own words stand in the class's docstring."""
@@ -52,8 +54,13 @@ class Module(Tree):
     ) -> None:
         super().__init__()
         table = self.TABLE
-        if backend not in ("auto", "reference"):
-            raise ValueError(f"{table.name}: backend={backend!r} is not in this build; there is 'reference' (and 'auto', which takes it)")
+        if backend not in ("auto", "reference", "native"):
+            raise ValueError(f"{table.name}: backend={backend!r} is not in this build; there are 'reference', 'native' and 'auto'")
+        if backend == "native":
+            from seqc.runtime.native.calls import demand
+
+            demand(type(self))
+        self.backend = backend
         if scan not in ("auto", "sequential"):
             raise ValueError(f"{table.name}: the reference runs scan='sequential' (or 'auto'), not {scan!r}")
         given = {k[:-1] if k.endswith("_") and k[:-1] in (*table.dims, *table.holes, *table.consts) else k: v for k, v in given.items()}
@@ -85,7 +92,7 @@ class Module(Tree):
         with torch.no_grad():
             for name in table.consts:
                 self._bind_const(name, given)
-        self.build({"device": device, "dtype": dtype})
+        self.build({"device": device, "dtype": dtype, "backend": backend})
         self.reset_parameters()
 
     def _solve_from(self, name: str, value: Tensor, dims: dict[str, Any]) -> None:
@@ -426,7 +433,11 @@ class Module(Tree):
                     values[i.name] = packed.unpack(values[i.name].movedim(d, 1)).movedim(1, d)
             if reset is not None:
                 reset = packed.unpack(torch.as_tensor(reset, device=first.device))
-        batch, length, free = self._measured(values, state, step)
+        told = None
+        if lengths is not None and not step and table.chain:
+            held = lengths.get(table.chain) if isinstance(lengths, Mapping) else lengths
+            told = None if held is None else torch.as_tensor(held)
+        batch, length, free = self._measured(values, state, step, told)
         counts: dict[str, Tensor] = {}
         device = self._like.device
         if packed is not None:
@@ -481,7 +492,9 @@ class Module(Tree):
             value = value.movedim(self._time_dim(i), 1)
         return value.expand(batch, *value.shape[1:]) if value.shape[0] != batch else value
 
-    def _measured(self, values: Mapping[str, Any], state: Any, step: bool) -> tuple[int, int | None, dict[str, int]]:
+    def _measured(
+        self, values: Mapping[str, Any], state: Any, step: bool, told: Tensor | None = None
+    ) -> tuple[int, int | None, dict[str, int]]:
         """Batch, steps and free index sizes from the inputs' shapes. Raises `BindingError` with the spec's names."""
         table = self.TABLE
         batch: int | None = None
@@ -527,7 +540,10 @@ class Module(Tree):
         if batch is None:
             from seqc.runtime.run import tensors
 
-            batch = next((x.shape[0] for x in tensors(state)), 1)
+            batch = next((x.shape[0] for x in tensors(state)), 1 if told is None or told.dim() != 1 else told.shape[0])
+        if length is None and told is not None and told.numel():
+            length = max(int(told.max()), 0)
+            batch = told.shape[0] if batch == 1 and told.dim() == 1 else batch
         if length is None and table.chain in self.sizes:
             length = self.sizes[table.chain]
         if length is None and table.chain and not step:

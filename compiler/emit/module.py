@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from seqc.compiler.emit.header import header
 from seqc.compiler.emit.safety import check
 from seqc.compiler.ir.spec import Program
-from seqc.compiler.lower.reference.body import lower
+from seqc.compiler.lower.native.emit_module import lower
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,14 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
     Raises `Rejected` for what the reference cannot run.
     """
     source = source_name(program.path)
-    classes = lower(program, source)
+    classes, native = lower(program, source)
     names = {c.body.key: c.name for c in classes}
     exports = tuple(names[k] for k in program.exports if k in names)
     text = report if isinstance(report, str) else ""
     lines = header(program, source, command or f"seqc compile {source}", text)
+    if any(n.unit is not None for n in native.values()):
+        at = next(i for i, line in enumerate(lines) if line.startswith("from seqc.runtime.run import "))
+        lines.insert(at, "from seqc.runtime.native import calls as native")
     lines.append(f"__all__ = [{', '.join(repr(e) for e in exports)}]")
     for c in classes:
         lines += ["", "", *c.lines]
@@ -48,6 +51,9 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
     elif isinstance(report, dict):
         told = {k: v for k, v in report.items() if k in exports}
         lines += (["", ""] if told else []) + [f"{e}.REPORT = {told[e]!r}" for e in exports if e in told]
+    for n in native.values():
+        kernels = n.lines()
+        lines += ["", "", *kernels] if kernels else []
     made = "\n".join(lines) + "\n"
     check(made)
     return Emitted(made, exports)

@@ -26,6 +26,7 @@ IMPORTED = frozenset(
         "torch.nn.functional",
         "seqc.runtime",
         "seqc.runtime.module",
+        "seqc.runtime.native",
         "seqc.runtime.run",
         "seqc.runtime.tables",
     }
@@ -39,7 +40,7 @@ OWNERS: dict[str, frozenset[str]] = {
         minimum sgn sigmoid sign sin sqrt stack tanh tensor where zeros zeros_like""".split()
     ),
     "F": frozenset("gelu linear logsigmoid relu silu".split()),
-    "run": frozenset("at_step carry count count_on mask note numbers restart size start valid whole zeroed".split()),
+    "run": frozenset("at_step carry count count_on ends mask note numbers restart size start valid whole zeroed".split()),
     "initialise": frozenset("bernoulli fan fill gumbel kaiming normal orthogonal uniform xavier".split()),
     "calls": frozenset("call start_of with_holes".split()),
     "history": frozenset("depthwise filled joined keep lag last levels_stacked restacked rows stacked taps window window_now".split()),
@@ -50,13 +51,16 @@ OWNERS: dict[str, frozenset[str]] = {
         """argmax bitlen both cis contract cumsum cut expdiff fft gradient ifft l2norm largest linear logaddexp logsumexp make_complex
         maximum mean minimum mod number power product rank silu smallest softmax softplus through topk total tracked""".split()
     ),
-    "self": frozenset("_forward _loss begun const held hole levels make make_levels place sequence_given start target child own".split()),
+    "native": frozenset("call ready reset valid".split()),
+    "self": frozenset(
+        "_forward _loss begun const held hole levels make make_levels place sequence_given sequence_given_native sequence_native start target child own".split()
+    ),
 }
 """What may be called of each module, of the run and of the module itself."""
 
 METHODS = frozenset(
-    "append child clamp detach expand flatten held own levels make_levels max permute select sum mean amax amin to transpose unbind unflatten "
-    "unsqueeze".split()
+    "append child clamp detach expand flatten held own levels make_levels max permute select sum mean amax amin to transpose "
+    "unbind unflatten unsqueeze".split()
 )
 """What may be called of values."""
 

@@ -1,4 +1,4 @@
-"""What generated modules call: `native.ready`, `native.call`, masks.
+"""What generated modules call: `native.ready`, `native.call`, masks; what a module asks when it is made: `demand`.
 
 `call(kernels, number, operands, dtype)` runs the kernel with that number of a class's `KERNELS` constant, (C text,
 descriptions…): its rows, then its carries after the last step. Kernels are made once for each constant; their unit is compiled
@@ -7,28 +7,63 @@ on first use.
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from seqc.runtime.native.errors import NativeError, NoCompiler
 from seqc.runtime.native.kernel import Kernel, Unit
 from seqc.runtime.native.ops import run as run_kernel
+from seqc.runtime.native.toolchain import find_toolchain
 from seqc.runtime.run import Run
 
+
+class NoKernel(NativeError):
+    """A loop over time of this body has no native kernel."""
+
+    code = "SEQ0604"
+
+
 _made: dict[int, tuple[Any, tuple[Kernel, ...]]] = {}
+
+
+AUTO = False
+"""Whether `backend="auto"` takes kernels where a compiler is there."""
 
 
 def ready(module: Any, run: Run) -> bool:
     """Whether this run of a module goes through its kernels."""
     return (
-        getattr(module, "native", False)
+        module.backend != "reference"
         and run.length is not None
         and not run.watch
         and run.device.type in ("cpu", "meta")
         and run.dtype.is_floating_point
+        and (module.backend == "native" or AUTO and available())
     )
+
+
+@functools.cache
+def available() -> bool:
+    """Whether there is a compiler; says once where there is none."""
+    try:
+        find_toolchain()
+    except NoCompiler as why:
+        warnings.warn(f"seqc: {why.what}; the reference runs instead of native code\nhelp: {why.remedy}", stacklevel=4)
+        return False
+    return True
+
+
+def demand(cls: Any) -> None:
+    """What `backend="native"` promises: a compiler, and a kernel for every loop over time. Raises NoCompiler, NoKernel."""
+    find_toolchain()
+    if cls.LEFT:
+        names, why = cls.LEFT[0]
+        raise NoKernel(f"{cls.TABLE.name} has no native kernel for {', '.join(names)}: {why}", 'use backend="reference" or backend="auto"')
 
 
 def kernels_of(constant: tuple[Any, ...]) -> tuple[Kernel, ...]:

@@ -143,7 +143,7 @@ def test_a_schedule_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "SEQ0511" in capsys.readouterr().err
     assert main(["explain", "gru", "--scan", "associative"]) == 1
     assert "SEQ0511" in capsys.readouterr().err
-    assert main(["explain", "gru", "--backend", "native"]) == 1
+    assert main(["explain", "gru", "--backend", "triton"]) == 1
     assert "SEQ0541" in capsys.readouterr().err
 
 

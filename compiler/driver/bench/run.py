@@ -14,7 +14,7 @@ from typing import Any
 from seqc.compiler.driver import sample
 from seqc.compiler.driver.bench.peers import peers_of
 from seqc.compiler.driver.bench.timing import race
-from seqc.compiler.driver.verify.executors import available
+from seqc.compiler.driver.verify.executors import EXECUTORS, available, no_kernel
 from seqc.compiler.ir.spec import Body
 
 LOOP = "torch loop of step"
@@ -77,11 +77,15 @@ def timed(
     drawn = sample.draw(body, dict(sizes), batch, time, dtype="float32")
     values = {k: v.to(device) for k, v in drawn.values.items()}
     layers: list[tuple[str, Any]] = []
-    for executor in available():
-        if backend not in ("auto", executor.name):
+    for executor in EXECUTORS:
+        if backend != executor.name if backend != "auto" else executor not in available():
             continue
         mode = scan if executor.name != "reference" else "auto"
-        layers.append((executor.name, make(body.name, executor.name, mode, "float32", **sizes).to(device).eval()))
+        try:
+            layers.append((executor.name, make(body.name, executor.name, mode, "float32", **sizes).to(device).eval()))
+        except RuntimeError as why:
+            if backend != "auto" or not no_kernel(why):
+                raise
     for _, layer in layers[1:]:
         layer.load_state_dict(layers[0][1].state_dict())
     own = [name for name, _ in layers]
@@ -123,9 +127,7 @@ def timed(
                 _, carried = inner(x[:, :1])  # type: ignore[index]
                 steps.append((name, _quiet(lambda inner=inner, carried=carried: inner(x[:, :1], carried))))  # type: ignore[index, misc]
         rows += _rows("step", race(steps, **options("step"), most=500), own, batch)
-    return Result(
-        body.name, dict(sizes), batch, time, device, torch.get_num_threads(), torch.__version__, load, tuple(rows), tuple(notes)
-    )
+    return Result(body.name, dict(sizes), batch, time, device, torch.get_num_threads(), torch.__version__, load, tuple(rows), tuple(notes))
 
 
 def _quiet(run: Callable[[], object]) -> Callable[[], object]:

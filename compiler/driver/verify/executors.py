@@ -22,6 +22,8 @@ class Executor:
     modes: Callable[[Components], list[str]]
     dtypes: tuple[str, ...] = ("float32", "float64")
     missing: Callable[[], str] = lambda: ""
+    only_asked: bool = False
+    """Takes part only where it is named: kernels are compiled for it, which takes a few seconds a spec."""
 
 
 def legal_everywhere(components: Components, offered: Sequence[str]) -> list[str]:
@@ -29,10 +31,35 @@ def legal_everywhere(components: Components, offered: Sequence[str]) -> list[str
     return [m for m in offered if m == "sequential" or any(c["modes"].get(m, {}).get("legal") for c in components)]
 
 
-EXECUTORS: tuple[Executor, ...] = (Executor("reference", lambda components: legal_everywhere(components, ("sequential",))),)
+def _recurrent(components: Components) -> list[str]:
+    """The native backend makes loops over time fast; where there is none it is the reference."""
+    return ["sequential"] if any(c.get("family") != "none" for c in components) else []
+
+
+def _no_compiler() -> str:
+    """Why native code cannot be made here; "" where it can."""
+    from seqc.runtime.native.errors import NoCompiler
+    from seqc.runtime.native.toolchain import find_toolchain
+
+    try:
+        find_toolchain()
+    except NoCompiler as why:
+        return why.what
+    return ""
+
+
+def no_kernel(error: Exception) -> bool:
+    """Whether a layer could not be made because its backend has no kernel for one of its loops."""
+    return getattr(error, "code", "") == "SEQ0604"
+
+
+EXECUTORS: tuple[Executor, ...] = (
+    Executor("reference", lambda components: legal_everywhere(components, ("sequential",))),
+    Executor("native", _recurrent, missing=_no_compiler, only_asked=True),
+)
 """All that are built, the reference first."""
 
 
 def available() -> list[Executor]:
-    """Those that can run here."""
-    return [e for e in EXECUTORS if not e.missing()]
+    """Those that can run here without being asked for."""
+    return [e for e in EXECUTORS if not e.only_asked and not e.missing()]

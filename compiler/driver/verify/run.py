@@ -20,7 +20,7 @@ from seqc.compiler.driver import sample
 from seqc.compiler.driver.sizes import small
 from seqc.compiler.driver.usage import Unusable
 from seqc.compiler.driver.verify import checks
-from seqc.compiler.driver.verify.executors import EXECUTORS, Components, Executor
+from seqc.compiler.driver.verify.executors import EXECUTORS, Components, Executor, no_kernel
 from seqc.compiler.driver.verify.measure import Check, excess, limit_of, ratios
 from seqc.compiler.driver.verify.subject import Subject, run
 from seqc.compiler.ir.expr import Apply, walk
@@ -109,7 +109,7 @@ def _program(
         yield Check(name, "reference", "sequential", "float64", "all", "failed", note=_said(error))
         return
     for executor in EXECUTORS:
-        if backends and executor.name not in backends:
+        if executor.name not in backends if backends else executor.only_asked:
             continue
         missing = executor.missing()
         if missing:
@@ -119,7 +119,8 @@ def _program(
         for mode in _modes(executor, components, scan):
             for dtype in executor.dtypes:
                 tick(f"{name} {executor.name} {mode} {dtype}")
-                yield from _one((name, executor.name, mode, dtype), subject, measure, slack if dtype != "float64" else {})
+                found = _one((name, executor.name, mode, dtype), subject, measure, slack if dtype != "float64" else {}, bool(backends))
+                yield from found
 
 
 def _modes(executor: Executor, components: Components, scan: str) -> list[str]:
@@ -228,14 +229,18 @@ def _losses(layer: Any, subject: Subject, dtype: str) -> list[Any]:
 
 
 def _one(
-    name: tuple[str, str, str, str], subject: Subject, measure: Mapping[str, list[Any]], slack: Mapping[str, list[float]]
+    name: tuple[str, str, str, str],
+    subject: Subject,
+    measure: Mapping[str, list[Any]],
+    slack: Mapping[str, list[float]],
+    asked: bool = True,
 ) -> Iterator[Check]:
-    """All checks of one executor, mode and dtype."""
+    """All checks of one executor, mode and dtype; `asked`: the user named the backend."""
     _, backend, mode, dtype = name
     try:
         layer = subject.layer(backend, mode, dtype)
     except Exception as error:
-        yield Check(*name, "all", "failed", note=_said(error))
+        yield Check(*name, "all", "skipped" if no_kernel(error) and not asked else "failed", note=_said(error))
         return
 
     def compared(what: str, found: Callable[[], list[Any]], limit: float) -> Check:

@@ -411,15 +411,17 @@ class Tracer:
     def power(self, a: Arg, p: Arg) -> Arg:
         """`a ^ p`; small literal powers by products."""
         b = self.b
-        if p == 2.0 and not isinstance(p, Var):
+        if isinstance(p, Var):
+            return b.apply("pow", a, p)
+        if p == 2.0:
             return b.apply("mul", a, a)
-        if p == 3.0 and not isinstance(p, Var):
+        if p == 3.0:
             return b.apply("mul", b.apply("mul", a, a), a)
-        if p == 0.5 and not isinstance(p, Var):
+        if p == 0.5:
             return b.apply("sqrt", a)
-        if p == -0.5 and not isinstance(p, Var):
+        if p == -0.5:
             return b.apply("rsqrt", a)
-        if p == -1.0 and not isinstance(p, Var):
+        if p == -1.0:
             return b.apply("div", 1.0, a)
         return b.apply("pow", a, p)
 
@@ -511,8 +513,8 @@ class Tracer:
             return self.summed(v, inner)
         if e.fn == "mean":
             total = self.summed(v, inner)
-            for a in inner:
-                size = self.operand("number", (), Source("size", name=a), f"size of {a}")
+            for axis in inner:
+                size = self.operand("number", (), Source("size", name=axis), f"size of {axis}")
                 total = Value(tuple(b.apply("div", p, size) for p in total.parts))
             return total
         if v.complex:

@@ -9,13 +9,14 @@ Refuses: what the reference refuses. A loop that is no kernel stays a loop; `Nat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from seqc.compiler.diagnostics.diagnostic import Rejected
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.ir.kernel import Kernel, Operand
-from seqc.compiler.lower.kernels.region import Chooser, Form, Region
+from seqc.compiler.lower.kernels.region import Choice, Chooser, Form, Region
 from seqc.compiler.lower.kernels.trace import Source
 from seqc.compiler.lower.native.emit import Unit, unit
 from seqc.compiler.lower.reference.body import Class, Lowering, callees_first, check_scope, class_names, loops
@@ -40,6 +41,17 @@ class Native:
     left: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     unit: Unit | None = None
 
+    def lines(self) -> list[str]:
+        """What stands at the end of the module: the C text and the descriptions, and the loops that have no kernel."""
+        out: list[str] = []
+        if self.unit is not None:
+            out += [f"{self.name}.KERNELS = (", "    ("]
+            out += [f"        {line + chr(10)!r}" for line in self.unit.text.rstrip().split("\n")]
+            out += ["    ),", *(f"    {about!r}," for about in self.unit.kernels), ")"]
+        if self.left:
+            out.append(f"{self.name}.LEFT = {tuple(self.left)!r}")
+        return out
+
 
 def lower(program: spec.Program, source: str) -> tuple[list[Class], dict[str, Native]]:
     """All classes of a program, callees first, and what came of each body, by its class's name."""
@@ -58,7 +70,7 @@ def lower(program: spec.Program, source: str) -> tuple[list[Class], dict[str, Na
 
 
 class NativeLowering(Lowering):
-    """Writes the class of one body with its kernels."""
+    """Writes the class of one body with calls of its kernels."""
 
     def __init__(self, program: spec.Program, body: spec.Body, names: Mapping[str, str], source: str) -> None:
         super().__init__(program, body, names, source)
@@ -66,24 +78,11 @@ class NativeLowering(Lowering):
         self.kernels: list[Kernel] = []
 
     def run(self) -> Class:
-        """The whole class; the descriptions of its kernels stand in it as one constant."""
+        """The whole class; its kernels are in `native`."""
         made = super().run()
         if self.kernels:
             self.native.unit = unit(self.kernels)
-            at = next(i for i, line in enumerate(made.lines) if line.startswith(f"class {self.name}("))
-            after = next(i for i in range(at, len(made.lines)) if made.lines[i].startswith("    TABLE = "))
-            made.lines[after:after] = [f"    KERNELS = {self.name}Kernels", ""]
-            made.lines[0:0] = [*self.constants(self.native.unit), "", ""]
         return made
-
-    def constants(self, made: Unit) -> list[str]:
-        """The C text and the descriptions, as literals."""
-        lines = [f"{self.name}Kernels = ("]
-        lines += ["    ("]
-        lines += [f"        {line + chr(10)!r}" for line in made.text.split("\n")]
-        lines += ["    ),"]
-        lines += [f"    {about!r}," for about in made.kernels]
-        return [*lines, ")"]
 
     def method(self, body: list[str], head: str, doc: str, lines: list[str], static: bool = False) -> None:
         """Adds a method; the sequence programs get their native ones beside them."""
@@ -93,6 +92,8 @@ class NativeLowering(Lowering):
             return
         given = frozenset(self.optional()) if name == "sequence_given" else frozenset()
         _, order = self.needed_with(given)
+        if self.has_grad:
+            self.leave((names, "a derivative is taken inside the step") for names in loops(order))
         made = None if self.has_grad else self.native_lines(given, order)
         if made is None:
             super().method(body, head, doc, lines, static)
@@ -114,10 +115,29 @@ class NativeLowering(Lowering):
 
     def native_lines(self, given: frozenset[str], order: list[Item]) -> list[str] | None:
         """The body of `sequence_native`; None where there is no region."""
-        choice = Chooser(self.body, self.chain, order, self.wanted(given), first=len(self.kernels) // 2 + 1).run()
-        self.native.left += [left for left in choice.left if left not in self.native.left]
-        if not choice.regions or not self.chain:
+        if not self.chain or not loops(order):
             return None
+        choice = Chooser(self.body, self.chain, order, self.wanted(given), first=len(self.kernels) // 2 + 1).run()
+        self.leave(choice.left)
+        if not choice.regions:
+            return None
+        kernels = len(self.kernels)
+        try:
+            lines = self.chosen_lines(given, order, choice)
+        except Rejected as why:
+            # an order of equations that cannot be written around kernels: the loops stay
+            del self.kernels[kernels:]
+            self.leave([(tuple(n for r in choice.regions for n in r.names), why.diagnostics[0].message)])
+            return None
+        self.native.regions += list(choice.regions)
+        return lines
+
+    def leave(self, left: Iterable[tuple[tuple[str, ...], str]]) -> None:
+        """Notes loops that stay loops."""
+        self.native.left += [one for one in left if one not in self.native.left]
+
+    def chosen_lines(self, given: frozenset[str], order: list[Item], choice: Choice) -> list[str]:
+        """The lines around and with the regions."""
         m = self.emitter("sequence", given)
         self.prepare(m)
         for region in choice.regions:
@@ -127,7 +147,6 @@ class NativeLowering(Lowering):
                 RegionText(self, m, node, m.root).run()
             else:
                 items(m, [node], m.root)
-        self.native.regions += list(choice.regions)
         self.finish(m, given)
         for n in self.loss_names:
             if n in self.names_needed and n not in m.root.names and n in [i for it in order for i in it.names()]:
@@ -299,4 +318,4 @@ def tuple_of(texts: list[str]) -> str:
     return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
 
 
-__all__ = ["Native", "NativeLowering", "lower", "loops"]
+__all__ = ["Native", "NativeLowering", "lower"]
