@@ -39,9 +39,11 @@ def _inside(index: Tensor, n: int) -> Tensor:
     return index.to(torch.int64) if index.dtype != torch.int64 else index
 
 
-def at(x: Tensor, index: Tensor, lead: int, border: str) -> Tensor:
+def at(x: Tensor, index: Tensor, lead: int, border: str, ends: Tensor | None = None) -> Tensor:
     """`take` with a border: whole positions gather, real ones interpolate linearly between neighbours."""
-    n = x.shape[lead]
+    n: int | Tensor = x.shape[lead]
+    if ends is not None:
+        n = ends.reshape(-1, *(1,) * (index.dim() - 1))
     if not index.is_floating_point():
         return _bordered(x, index.to(torch.int64), lead, n, border)
     low = torch.floor(index)
@@ -55,24 +57,29 @@ def at(x: Tensor, index: Tensor, lead: int, border: str) -> Tensor:
     return a * (1 - w) + b * w
 
 
-def _bordered(x: Tensor, index: Tensor, lead: int, n: int, border: str) -> Tensor:
+def _bordered(x: Tensor, index: Tensor, lead: int, n: int | Tensor, border: str) -> Tensor:
+    last = (n - 1).clamp(min=0) if isinstance(n, Tensor) else max(n - 1, 0)
     if border == "wrap":
-        return take(x, torch.remainder(index, max(n, 1)), lead)
+        return take(x, torch.remainder(index, last + 1), lead)
     if border == "clamp":
-        return take(x, index.clamp(0, max(n - 1, 0)), lead)
+        return take(x, _within(index, last), lead)
     if border == "zero":
         inside = (index >= 0) & (index < n)
-        y = take(x, index.clamp(0, max(n - 1, 0)), lead)
+        y = take(x, _within(index, last), lead)
         return torch.where(
             inside.reshape(*inside.shape, *(1,) * (y.dim() - inside.dim())), y, torch.zeros((), dtype=y.dtype, device=y.device)
         )
     return take(x, index, lead)
 
 
-def lookup(x: Tensor, index: Tensor, lead: int, start: Tensor | float | None) -> Tensor:
+def _within(index: Tensor, last: int | Tensor) -> Tensor:
+    return torch.minimum(index.clamp(min=0), torch.as_tensor(last, device=index.device))
+
+
+def lookup(x: Tensor, index: Tensor, lead: int, start: Tensor | float | None, ends: Tensor | None = None) -> Tensor:
     """A read at a computed place of a sequence: `start` outside of it (0 where the name has none)."""
     n = x.shape[lead]
-    inside = (index >= 0) & (index < n)
+    inside = (index >= 0) & (index < (n if ends is None else ends.reshape(-1, *(1,) * (index.dim() - 1))))
     shape = torch.broadcast_shapes(x.shape[:lead], index.shape[:lead])
     if n == 0:
         y = x.new_zeros(*shape, *index.shape[lead:], *x.shape[lead + 1 :])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -275,6 +275,8 @@ def _own(
     """One call for each index of the axis `own`, each with its weights."""
     axis = site.own
     size = owner.sizes[axis]
+    if any(caller == axis for _, caller, _ in site.along):
+        return _own_steps(site, owner, module, run, arguments, outs, starts, params)
     parts: list[Result] = []
     for k in range(size):
 
@@ -310,9 +312,44 @@ def _own(
     return Result(fields, None if all(s is None for s in states) else states)
 
 
-def _without_own(site: Site) -> Site:
-    from dataclasses import replace
+def _own_steps(
+    site: Site,
+    owner: Any,
+    module: Group,
+    run: Run,
+    arguments: Mapping[str, tuple[Any, str]],
+    outs: Mapping[str, str],
+    starts: Any,
+    params: Any,
+) -> Result:
+    """A cell with own weights for each of its steps: one step after the other, the state handed on."""
+    axis = site.own
+    steps = list(range(owner.sizes[axis]))
+    if any(caller == axis and back for _, caller, back in site.along):
+        steps.reverse()
 
+    def at(pair: tuple[Any, str], k: int) -> tuple[Any, str]:
+        value, spelled = pair
+        axes = spelled.split()
+        return pair if value is None or axis not in axes else (value.narrow(axes.index(axis), k, 1), spelled)
+
+    state: Any = None
+    parts: dict[int, Result] = {}
+    for k in steps:
+        here = {n: at(p, k) for n, p in arguments.items()}
+        inner = replace(site, own="")
+        parts[k] = _body(inner, owner, module._modules[str(k)], run, here, outs, None, starts, params, span=1, held=state)
+        state = parts[k].state
+    fields = {
+        n: torch.cat([parts[k].fields[n] for k in sorted(parts)], s.split().index(axis))
+        if axis in s.split()
+        else parts[steps[-1]].fields[n]
+        for n, s in outs.items()
+    }
+    return Result(fields, state)
+
+
+def _without_own(site: Site) -> Site:
     return replace(site, own="", arguments=tuple((n, tuple(a for a in axes if a != site.own), r) for n, axes, r in site.arguments))
 
 
@@ -326,7 +363,11 @@ def _body(
     state: Any,
     starts: Mapping[str, tuple[Any, str]] | None,
     params: Mapping[str, tuple[Any, str]] | None,
+    *,
+    span: int | None = None,
+    held: Any = None,
 ) -> Result:
+    """Calls a generated body. `span` runs that many steps of a range, going on from `held`."""
     table: Table = module.TABLE
     binding: Binding = owner.binding(site, module)
     caller_chain = owner.TABLE.chain
@@ -362,7 +403,7 @@ def _body(
         if chain_axis in run.counts:
             counts[table.chain] = run.counts[chain_axis]
     elif table.range is not None:
-        length = module.range_length(sizes.get(chain_axis))
+        length = module.range_length(sizes.get(chain_axis)) if span is None else span
     if stepping:
         reset = run.reset
     for callee, caller in binding.names.items():
@@ -403,8 +444,9 @@ def _body(
             if not is_dim(a) and a != table.chain:
                 inner.sizes[a] = n
     # state and starts
-    held = state
-    if held is not None and mapped:
+    if binding.chain == caller_chain and caller_chain:
+        held = state
+    if held is not None and mapped and span is None:
         held = map_state(lambda x: x.reshape(batch * times, *x.shape[1 + len(mapped) :]), held)
     for name, (value, spelled) in (starts or {}).items():
         if name == "*":
@@ -455,7 +497,7 @@ def _body(
         if length is not None and chain_axis:
             full[chain_axis] = length
         fields[name] = arrange(value, have, want, full)
-    if after is not None and mapped:
+    if after is not None and mapped and span is None:
         after = map_state(lambda x: x.reshape(batch, *(sizes[a] for a in mapped), *x.shape[1:]), after)
     return Result(fields, after)
 

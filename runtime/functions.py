@@ -208,7 +208,10 @@ def _fold(f: Any, args: Sequence[Any]) -> Tensor:
 
 def mod(a: Tensor | float, b: Tensor | float) -> Tensor:
     """The remainder with the sign of the divisor: in [0, b)."""
-    return torch.remainder(*_tensors(a, b))
+    x, by = _tensors(a, b)
+    if not by.is_floating_point():
+        by = torch.where(by == 0, torch.ones_like(by), by)
+    return torch.remainder(x, by)
 
 
 def bitlen(x: Tensor) -> Tensor:
@@ -449,9 +452,9 @@ def topk(x: Tensor, dims: tuple[int, ...], count: int | Tensor, mask: Tensor | N
 
 def fft(x: Tensor, dims: tuple[int, ...], mask: Tensor | None = None) -> Tensor:
     """The discrete Fourier transform, orthonormal, not centred."""
-    return torch.fft.fftn(x, dim=dims, norm="ortho")
+    return torch.fft.fftn(x, dim=dims, norm="ortho") if x.numel() else x.to(torch.promote_types(x.dtype, torch.complex64))
 
 
 def ifft(x: Tensor, dims: tuple[int, ...], mask: Tensor | None = None) -> Tensor:
     """The inverse of `fft`."""
-    return torch.fft.ifftn(x, dim=dims, norm="ortho")
+    return torch.fft.ifftn(x, dim=dims, norm="ortho") if x.numel() else x.to(torch.promote_types(x.dtype, torch.complex64))

@@ -130,6 +130,11 @@ class Run:
             return self.length
         return self.sizes[axis]
 
+    def ends(self, axis: str, before: int = 0) -> Tensor | None:
+        """[batch]: where an axis ends in each sequence, `before` places further where the row has a past; None where nothing is padded."""
+        counts = self.counts.get(axis)
+        return None if counts is None else counts + before if before else counts
+
     def whole(self, axis: str) -> int:
         """Positions of an axis that decides how often something is repeated: all sequences must have the same number."""
         counts = self.counts.get(axis)

@@ -436,7 +436,14 @@ def test_copies(name: str) -> None:
 
 def test_bf16_modules_keep_wide_states() -> None:
     spec = seqc.load(
-        "seq 1\ncell C over t:\n    dim D\n    in x : [D]\n    state S : [D] of f32 init 0\n    S = 0.9 * S[t-1] + x\n    out y : [D] = 2 * S\n"
+        """seq 1
+cell C over t:
+    dim D
+    in x : [D]
+    state S : [D] of f32 init 0
+    S = 0.9 * S[t-1] + x
+    out y : [D] = 2 * S
+"""
     )
     m = spec.C(D=4, dtype=torch.bfloat16)
     y, state = m(torch.rand(2, 5, 4, dtype=torch.bfloat16))

@@ -24,7 +24,7 @@ from seqc.compiler.lower.reference.names import Namer, keyword_argument
 from seqc.compiler.lower.reference.prepare import prepared
 from seqc.compiler.lower.reference.reads import signature
 from seqc.compiler.lower.reference.reshaping import scan_axes
-from seqc.compiler.lower.reference.schedule import Item, arrange, chain_of, edges_of, needed
+from seqc.compiler.lower.reference.schedule import Item, arrange, chain_of, closed, edges_of, needed
 from seqc.compiler.lower.reference.scope import Scope
 from seqc.compiler.lower.reference.statements import items, kept_text, note
 from seqc.compiler.lower.reference.tables import inputs_text, sites_text, table_text
@@ -215,11 +215,11 @@ class Lowering:
     def carries(self, p: Place, seen: frozenset[str] = frozenset()) -> bool:
         """Whether a call may carry state along this body's chain. Holes may be filled with anything, so they may."""
         e = p.call
+        if any(c != self.chain or r for _, c, r in e.along):
+            return False
         if e.callee.hole:
             return not e.callee.function or e.callee.key != ""
         if e.callee.key not in self.program.bodies:
-            return False
-        if any(c != self.chain for _, c, _ in e.along) or any(r for _, _, r in e.along):
             return False
         return keeps_state(self.program, e.callee.key)
 
@@ -360,7 +360,7 @@ class Lowering:
         goals = [g for g in self.goals] + [n for n in self.names_needed if n in self.loss_names]
         reach = set(needed(self.body, goals, given)) & set(self.names_needed)
         names = [n for n in self.names_needed if n in reach and self.statement_of(n, given)]
-        edges = edges_of(self.body, self.chain, names, given)
+        edges = closed(self.body, names, edges_of(self.body, self.chain, names, given))
         return names, arrange(self.body, names, edges)
 
     def statement_of(self, n: str, given: frozenset[str]) -> bool:

@@ -125,10 +125,10 @@ def build_lines(m: Emitter, places: list[Place]) -> list[str]:
     """The body of `build`."""
     textual = sorted(m.body.values, key=lambda v: (v.span.line, v.span.column)) if m.body.values else []
     order = {v.name: n for n, v in enumerate(textual)}
-    rows: list[tuple[tuple[int, int], tuple[str, ...], spec.Value | Place]] = [
-        ((order.get(p.name, order.get(p.owner, 0)), 1), p.level, p) for p in parameters_of(m.body)
+    rows: list[tuple[tuple[int, int, int], tuple[str, ...], spec.Value | Place]] = [
+        ((order.get(p.name, order.get(p.owner, 0)), 1, 0), p.level, p) for p in parameters_of(m.body)
     ]
-    rows += [((order[p.owner.name], 0), p.owner.level, p) for p in places]
+    rows += [((order[p.owner.name], 0, -n), p.owner.level, p) for n, p in enumerate(places)]
     things = [(level, thing) for _, level, thing in sorted(rows, key=lambda r: r[0])]
     stacks = {lv.id: lv for lv in m.body.levels if lv.kind == "stack"}
     made: set[tuple[str, ...]] = set()

@@ -176,6 +176,13 @@ class Emitter:
         inner = set(s.levels) - outside
         if levels & inner or own and inner:
             return False
+        if self.tracked:
+            from seqc.compiler.lower.reference.reads import point_of, signature
+
+            for r in x.reads(e):
+                key = self.tracked.get(signature(r))
+                if key is not None and point_of(self, key, s) is not None:
+                    return False
         return not any(isinstance(n, x.Grad) for n in x.walk(e))
 
     def lifted(self, e: Expr, timed: Scope) -> Code:

@@ -19,10 +19,8 @@ from seqc.compiler.lower.reference.scope import Scope
 def read(m: Emitter, e: x.Read, s: Scope) -> Code:
     """A name with its moves, in order."""
     tracked = m.tracked.get(signature(e))
-    if tracked is not None:
-        for a in s.above():
-            if tracked in a.known:
-                return a.known[tracked]
+    if tracked is not None and (point := point_of(m, tracked, s)) is not None:
+        return point
     along = [mv for mv in e.moves if mv.axis == m.chain and m.chain and mv.kind in ("lag", "window", "rename", "gather")]
     levels = [mv for mv in e.moves if mv.kind in ("level", "family")]
     rest = [mv for mv in e.moves if mv not in along and mv not in levels]
@@ -35,6 +33,28 @@ def read(m: Emitter, e: x.Read, s: Scope) -> Code:
         if mv.kind != "rename":
             code = at_place(m, e, code, mv, s)
     return code
+
+
+def point_of(m: Emitter, key: str, s: Scope) -> Code | None:
+    """The fresh node of a read that something is differentiated by, where this step (and level) has one."""
+    for a in s.above():
+        if key in a.known:
+            return a.known[key]
+        if a.time is not None:
+            break
+    for level, _, inner, parent in reversed(m.level_loops):
+        loop = s.level_loop(level)
+        if key in inner.known and loop is not None and inner.level is not None and parent in s.above():
+            memo = f"{key} list"
+            held = parent.known.get(memo)
+            if held is None:
+                rows = m.namer.fresh("points")
+                inner.level.head.add(f"{rows} = []")
+                inner.level.tail.add(f"{rows}.append({inner.known[key].text})")
+                held = replace(inner.known[key], text=rows)
+                parent.known[memo] = held
+            return replace(held, text=f"{held.text}[{minus(loop.number, loop.low)}]")
+    return None
 
 
 def signature(e: x.Read) -> tuple[object, ...]:
@@ -324,7 +344,8 @@ def placed(m: Emitter, e: x.Read, key: str, mv: x.Move, levels: list[x.Move], s:
     if not index.number:
         index = row_of(m, index, mv.index, reach, s)
     how = start.text if has_start else "None"
-    return gathered(m, stacked, "chain place", index, tuple(a for a in e.axes if a != m.chain), s, "lookup", how)
+    ends = "" if not s.chain else f"run.ends({m.chain!r}{'' if reach == '0' else ', ' + reach})"
+    return gathered(m, stacked, "chain place", index, tuple(a for a in e.axes if a != m.chain), s, "lookup", how, ends)
 
 
 def row_of(m: Emitter, index: Code, e: x.Expr, reach: str, s: Scope) -> Code:
@@ -447,7 +468,7 @@ def at_place(m: Emitter, e: x.Read, code: Code, mv: x.Move, s: Scope) -> Code:
         target = union([place.layout, index.layout], (axis, *index.layout.axes))
         index = Code(f"{aligned(place, target, ADD)} - {aligned(index, target, ADD + 1)}", target, "int", ADD)
         start = wrapped_start(m, e.name, s)
-        return gathered(m, rename_axis(code, axis, axis + "·"), axis + "·", index, e.axes, s, "lookup", start.text)
+        return gathered(m, rename_axis(code, axis, axis + "·"), axis + "·", index, e.axes, s, "lookup", start.text, ends_of(m, axis))
     i = m.indices.get(axis)
     if i is not None and i.static and i.low is not None and not (isinstance(i.low, x.Literal_) and i.low.value == 0):
         low = m.emit(i.low, s)
@@ -456,8 +477,15 @@ def at_place(m: Emitter, e: x.Read, code: Code, mv: x.Move, s: Scope) -> Code:
     outside_known = v is not None and v.start is not None and axis[:1].islower() and v.kind not in ("param", "const")
     if outside_known:
         start = wrapped_start(m, e.name, s)
-        return gathered(m, code, axis, index, e.axes, s, "lookup", start.text)
-    return gathered(m, code, axis, index, e.axes, s, "take" if axis[:1].isupper() else "lookup", "None")
+        return gathered(m, code, axis, index, e.axes, s, "lookup", start.text, ends_of(m, axis))
+    return gathered(m, code, axis, index, e.axes, s, "take" if axis[:1].isupper() else "lookup", "None", ends_of(m, axis))
+
+
+def ends_of(m: Emitter, axis: str) -> str:
+    """Where an axis ends in each sequence, for reads at computed places; "" for axes without padding."""
+    from seqc.compiler.lower.reference.contractions import maskable
+
+    return f"run.ends({axis!r})" if maskable(m, axis) and axis not in m.axis_sizes else ""
 
 
 def rename_axis(code: Code, old: str, new: str) -> Code:
@@ -465,17 +493,24 @@ def rename_axis(code: Code, old: str, new: str) -> Code:
     return replace(code, layout=Layout(code.layout.batch, code.layout.chain, tuple(new if a == old else a for a in code.layout.axes)))
 
 
-def gathered(m: Emitter, code: Code, axis: str, index: Code, axes: tuple[str, ...], s: Scope, how: str, start: str) -> Code:
+def gathered(m: Emitter, code: Code, axis: str, index: Code, axes: tuple[str, ...], s: Scope, how: str, start: str, ends: str = "") -> Code:
     """Entries of an axis at computed places; the index's axes come in its stead.
 
-    `how` is `take` (places must exist), `lookup` (`start` outside) or `at:BORDER`.
+    `how` is `take` (places must exist), `lookup` (`start` outside) or `at:BORDER`; `ends` says where each sequence ends.
     """
     if index.number:
-        if how == "take" or index.text.isdigit() and how == "lookup" and start == "None":
+        known = how == "lookup" and start == "None" and axis in m.indices and m.indices[axis].static
+        if how == "take" or index.text.isdigit() and known:
             rest = Layout(code.layout.batch, code.layout.chain, tuple(a for a in code.layout.axes if a != axis))
             return replace(code, text=f"{code.at_least(ATOM)}.select({code.layout.dim(axis)}, {index.text})", layout=rest, level=ATOM)
         index = Code(f"torch.as_tensor({index.text}, device=run.device)", Layout(), index.type)
     have, want = code.layout.names, index.layout.names
+    if ends and index.layout.names and code.layout.batch and not index.layout.batch:
+        index = m.expanded(index, Layout(True, index.layout.chain, index.layout.axes), s, index.type)
+        want = index.layout.names
+    elif ends and not (index.layout.batch and code.layout.batch):
+        ends = ""
+    last = f", {ends}" if ends else ""
     if axis in want:
         code = rename_axis(code, axis, axis + "·")
         have, axis = code.layout.names, axis + "·"
@@ -487,9 +522,9 @@ def gathered(m: Emitter, code: Code, axis: str, index: Code, axes: tuple[str, ..
     if how == "take":
         text = f"arrays.take({x_text}, {i_text}, {len(shared)})"
     elif how == "lookup":
-        text = f"arrays.lookup({x_text}, {i_text}, {len(shared)}, {start})"
+        text = f"arrays.lookup({x_text}, {i_text}, {len(shared)}, {start}{last})"
     else:
-        text = f"arrays.at({x_text}, {i_text}, {len(shared)}, {how.partition(':')[2]!r})"
+        text = f"arrays.at({x_text}, {i_text}, {len(shared)}, {how.partition(':')[2]!r}{last})"
     made = (*shared, *new, *rest_)
     named = tuple(a for a in made if a not in (BATCH, CHAIN))
     order = tuple(a for a in axes if a in named) + tuple(a for a in named if a not in axes)
@@ -508,9 +543,10 @@ def gather_at(m: Emitter, e: x.GatherAt, s: Scope) -> Code:
         if name == CHAIN:
             mapped = replace(mapped, layout=Layout(mapped.layout.batch, False, ("chain place", *mapped.layout.axes)))
             name = "chain place"
-        mapped = gathered(
-            m, mapped, name, m.short(index, f"{m.equation}_place", s), tuple(a for a in e.axes if a != m.chain), s, f"at:{e.border}", ""
-        )
+        ends = f"run.ends({axis!r})" if name == "chain place" and s.chain else ends_of(m, axis) if name == axis else ""
+        placed_at = m.short(index, f"{m.equation}_place", s)
+        kept = tuple(a for a in e.axes if a != m.chain)
+        mapped = gathered(m, mapped, name, placed_at, kept, s, f"at:{e.border}", "", ends)
         mapped = m.short(mapped, f"{m.equation}_at", s)
     order = tuple(a for a in e.axes if a in mapped.layout.axes) + tuple(a for a in mapped.layout.axes if a not in e.axes)
     return moved(mapped, Layout(mapped.layout.batch, mapped.layout.chain, order))

@@ -21,7 +21,7 @@ from seqc.compiler.lower.reference.layout import (
     permuted,
     union,
 )
-from seqc.compiler.lower.reference.reads import present, signature
+from seqc.compiler.lower.reference.reads import point_of, present, signature
 from seqc.compiler.lower.reference.scope import Scope
 
 
@@ -359,8 +359,8 @@ def scan_axes(op: object, e: x.Scan) -> tuple[str, ...]:
 @rule(x.Grad)
 def grad(m: Emitter, e: x.Grad, s: Scope) -> Code:
     """`grad(loss, M[t-1])` by torch's own graph: the read that is differentiated by is a fresh node (see `statements.track`)."""
-    key = m.tracked.get(signature(e.wrt))
-    held = next((a.known[key] for a in s.above() if key is not None and key in a.known), None)
+    key = m.tracked[signature(e.wrt)]
+    held = point_of(m, key, s)
     if held is None:
         held = m.emit(e.wrt, s)
     loss = m.emit(e.loss, s)

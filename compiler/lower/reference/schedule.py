@@ -120,6 +120,41 @@ def edges_of(body: spec.Body, chain: str, names: Iterable[str], given: frozenset
     return out
 
 
+def closed(body: spec.Body, names: Sequence[str], edges: list[Edge]) -> list[Edge]:
+    """Edges that keep a derivative in one loop with what lies between it and what it is taken by.
+
+    `grad(loss, k)` is the derivative within a step. Where the way from k to the loss runs through a recurrence, the whole way is
+    computed in that recurrence's loop, one step after the other.
+    """
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(names)
+    graph.add_edges_from((e.source, e.reader) for e in edges)
+    home = {n: i for i, g in enumerate(nx.strongly_connected_components(graph)) for n in g}
+    recurrent = {n for n in names if any(e.lag and home[e.source] == home[e.reader] == home[n] for e in edges)}
+    step: nx.DiGraph[str] = nx.DiGraph()
+    step.add_nodes_from(names)
+    step.add_edges_from((e.source, e.reader) for e in edges if not e.lag)
+    out = list(edges)
+    inside = set(names)
+    for n in names:
+        value = body.table[n].value
+        for g in x.walk(value) if value is not None else ():
+            if not isinstance(g, x.Grad):
+                continue
+            goals = {r.name for r in x.reads(g.loss) if r.name in inside}
+            before = goals | {a for t in goals for a in nx.ancestors(step, t)}
+            reads_it = {r for r in before if any(same(q, g.wrt) for p in parts_of(body, body.table[r]) for q in x.reads(p))}
+            way = {p for p in before if p in reads_it or any(nx.has_path(step, q, p) for q in reads_it)}
+            if any(p in recurrent and home[p] != home[n] for p in way):
+                out += [e for p in sorted(way) if (e := Edge(n, p, True, ())) not in out]
+    return out
+
+
+def same(a: x.Read, b: x.Read) -> bool:
+    """Whether two reads are of the same thing at the same place."""
+    return (a.name, a.field_, a.moves) == (b.name, b.field_, b.moves)
+
+
 def arrange(body: spec.Body, names: Sequence[str], edges: Sequence[Edge], levels: tuple[str, ...] = (), timed: bool = False) -> list[Item]:
     """The loops for `names` inside the loops already fixed."""
     table = body.table

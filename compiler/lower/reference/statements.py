@@ -15,7 +15,7 @@ from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.emitter import Emitter, refuse
 from seqc.compiler.lower.reference.invokes import Place, called, field_name
 from seqc.compiler.lower.reference.layout import ATOM, Code, Layout, moved
-from seqc.compiler.lower.reference.reads import signature
+from seqc.compiler.lower.reference.reads import point_of, signature
 from seqc.compiler.lower.reference.relations import step_number
 from seqc.compiler.lower.reference.reshaping import eigh_parts, scan_parts
 from seqc.compiler.lower.reference.schedule import Item
@@ -44,7 +44,8 @@ def comment(m: Emitter, v: spec.Value) -> str:
     if len(text) > 100:
         text = text[:97] + "..."
     printable = "".join(c if c.isprintable() and ord(c) < 0x3000 else "?" for c in text)
-    return f"# {printable}  ({m.source}:{v.span.line})"
+    line = v.value.span.line if v.value is not None and v.value.span.line else v.span.line
+    return f"# {printable}  ({m.source}:{line})"
 
 
 def statement(m: Emitter, v: spec.Value, s: Scope) -> None:
@@ -537,21 +538,27 @@ def family_out(m: Emitter, key: str, level: str, inner: Scope, timed: Scope, s: 
 
 
 def track(m: Emitter, v: spec.Value, s: Scope) -> None:
-    """Makes the reads that something is differentiated by fresh nodes, as soon as they are known."""
+    """Makes the reads that something is differentiated by fresh nodes, before anything of this step reads them."""
     if not m.tracked or m.mode in ("build", "start"):
         return
     assert v.value is not None
     for r in x.reads(v.value):
         key = m.tracked.get(signature(r))
-        if key is None or not r.moves:
+        if key is None or point_of(m, key, s) is not None:
             continue
-        if any(key in a.known for a in s.above()):
+        timed = s.timed
+        bound_here = (
+            any(r.name in a.names for a in s.above() if a.time is None and a.timed is timed) or timed is not None and r.name in timed.names
+        )
+        if not r.moves and bound_here:
             continue
-        place = s
         m.tracked.pop(signature(r))
-        code = m.emit(r, place)
+        code = m.emit(r, s)
         m.tracked[signature(r)] = key
-        place.cache.pop(id(r), None)
+        s.cache.pop(id(r), None)
+        place = s
+        while place.branch and place.parent is not None:
+            place = place.parent
         place.known[key] = m.assign(replace(code, text=f"fn.tracked({code.text}, grads)", level=ATOM), f"{r.name}_point", place)
 
 
