@@ -40,7 +40,7 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
     exports = tuple(names[k] for k in program.exports if k in names)
     text = report if isinstance(report, str) else ""
     lines = header(program, source, command or f"seqc compile {source}", text)
-    if any(n.unit is not None for n in native.values()):
+    if any(n.made for n in native.values()):
         at = next(i for i, line in enumerate(lines) if line.startswith("from seqc.runtime.run import "))
         lines.insert(at, "from seqc.runtime.native import calls as native")
     lines.append(f"__all__ = [{', '.join(repr(e) for e in exports)}]")

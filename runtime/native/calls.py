@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from seqc.runtime.native.errors import NativeError, NoCompiler
-from seqc.runtime.native.kernel import Kernel, Unit
+from seqc.runtime.native.kernel import Kernel
 from seqc.runtime.native.ops import run as run_kernel
 from seqc.runtime.native.toolchain import find_toolchain
 from seqc.runtime.run import Run
@@ -70,8 +70,7 @@ def kernels_of(constant: tuple[Any, ...]) -> tuple[Kernel, ...]:
     """The kernels of a class."""
     held = _made.get(id(constant))
     if held is None:
-        unit = Unit(constant[0])
-        held = _made[id(constant)] = (constant, tuple(Kernel(unit, *about) for about in constant[1:]))
+        held = _made[id(constant)] = (constant, tuple(Kernel(*one) for one in constant))
     return held[1]
 
 

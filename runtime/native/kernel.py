@@ -1,7 +1,7 @@
-"""Kernels of the native backend: from a unit of C and its description to calls on tensors.
+"""Kernels of the native backend: from C functions and their descriptions to calls on tensors.
 
-A `Kernel` is made in a generated module, from the C text of its unit and the tuples that the compiler wrote beside it. Nothing
-is compiled before the first call; then the unit is compiled for the floating type at hand and the storage types of the
+A `Kernel` is made in a generated module, from the C text of its functions and the tuples that the compiler wrote beside them. Nothing
+is compiled before the first call; then a function is compiled for the floating type at hand and the storage types of the
 operands, and kept.
 
 Operands come in the kernel's order: a tensor [batch, time, axes] for `step`, [batch, axes] for `run`, [axes] for `once`, a
@@ -40,11 +40,14 @@ _REAL = {torch.float32: 32, torch.float64: 64}
 
 
 class Unit:
-    """A translation unit; compiled on first use for each floating type and set of storage types."""
+    """A translation unit; compiled on first use for each floating type and set of storage types.
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.key = hashlib.sha256(text.encode()).hexdigest()
+    `functions`: for each C function in it its name, how many slots it has, and its text.
+    """
+
+    def __init__(self, functions: Sequence[tuple[str, int, str]]) -> None:
+        self.slots = {name: slots for name, slots, _ in functions}
+        self.text = '#include "kernels.h"\n\n' + "\n".join(text for _, _, text in functions)
         self._functions: dict[tuple[Any, ...], Any] = {}
         self._lock = threading.Lock()
 
@@ -55,7 +58,9 @@ class Unit:
         if found is None:
             with self._lock:
                 lines = [f"#define SEQC_REAL {_REAL[real]}"]
-                lines += [f"#define {name}_s{i} {word}" for i, word in enumerate(storage) if word != "plain"]
+                for other, slots in self.slots.items():
+                    words = storage if other == name else ("plain",) * slots
+                    lines += [f"#define {other}_s{i} {word}" for i, word in enumerate(words)]
                 library = load("\n".join([*lines, self.text]), label="kernels")
                 found = library.function(name, [ctypes.c_void_p] * 4 + [ctypes.c_int64], ctypes.c_int64)
                 self._functions[key] = found
@@ -70,6 +75,11 @@ class Pass:
     def __init__(self, about: Sequence[Any]) -> None:
         self.name, self.axes, self.split, self.operands, self.results, self.starts, self.arrays, self.kept = about[:8]
         self.lanes = self.axes[-1] if self.axes else ""
+
+    @property
+    def slots(self) -> int:
+        """How many addresses the function takes."""
+        return sum(kind != "number" for kind, _ in self.operands) + len(self.results)
 
     def of(self, what: str) -> list[Any]:
         """The results of one kind."""
@@ -106,12 +116,17 @@ class Kernel:
 
     registry: dict[str, Kernel] = {}
 
-    def __init__(self, unit: Unit, about: Sequence[Any], adjoint: Sequence[Any] | None = None) -> None:
-        self.unit = unit
+    def __init__(
+        self, text: str, about: Sequence[Any], adjoint_text: str = "", adjoint: Sequence[Any] | None = None, unit: Unit | None = None
+    ) -> None:
         self.forward = Pass(about)
         self.adjoint = None if adjoint is None else Pass(adjoint)
+        self.units: dict[str, Unit] = {}
+        for one, words in ((self.forward, text), (self.adjoint, adjoint_text)):
+            if one is not None:
+                self.units[one.name] = unit if unit is not None else Unit([(one.name, one.slots, words)])
         self.sources, self.gradients, self.stored = ((), (), ()) if adjoint is None else tuple(adjoint[8:11])
-        self.key = f"{unit.key[:24]}.{self.forward.name}"
+        self.key = hashlib.sha256(f"{text}\0{about!r}\0{adjoint!r}".encode()).hexdigest()
         self.tensors = [i for i, (kind, _) in enumerate(self.forward.operands) if kind != "number"]
         Kernel.registry[self.key] = self
 
@@ -346,7 +361,7 @@ class Kernel:
         sized = [batch, length, groups, every, f.piece(sizes, real), *(sizes[a] for a in f.axes)]
         work = batch * length * math.prod(sizes.values())
         threads = 1 if work < SMALL_WORK else torch.get_num_threads()
-        function = self.unit.function(f.name, real, tuple(storage))
+        function = self.units[f.name].function(f.name, real, tuple(storage))
         n, s, p = (
             (ctypes.c_int64 * len(sized))(*sized),
             (ctypes.c_int64 * len(steps))(*steps),

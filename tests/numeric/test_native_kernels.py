@@ -9,10 +9,9 @@ import torch
 
 from numeric.kernel_interpreter import interpret
 from numeric.random_kernels import draw, random_kernel
-from seqc.compiler.lower.native.emit import Unit as Text
-from seqc.compiler.lower.native.emit import unit
+from seqc.compiler.lower.native.emit import made
 from seqc.runtime.native.errors import NoCompiler
-from seqc.runtime.native.kernel import Kernel, Unit
+from seqc.runtime.native.kernel import Kernel, Pass, Unit
 from seqc.runtime.native.ops import run
 from seqc.runtime.native.toolchain import find_toolchain
 
@@ -36,12 +35,18 @@ def compiler() -> bool:
 needs_compiler = pytest.mark.skipif(not compiler(), reason="there is no C compiler")
 
 
+def together(raw: list) -> list[Kernel]:
+    """Kernels whose functions stand in one translation unit, so that the compiler is called once."""
+    found = [made(k) for k in raw]
+    functions = [f for one in found for f in (one.forward, one.adjoint)]
+    unit = Unit([(f.about[0], Pass(f.about).slots, f.text) for f in functions])
+    return [Kernel(one.forward.text, one.forward.about, one.adjoint.text, one.adjoint.about, unit) for one in found]
+
+
 @functools.lru_cache(maxsize=4)
 def many(first: int) -> tuple[list, list[Kernel]]:
     raw = [random_kernel(first + i, f"k{i}") for i in range(PER_UNIT)]
-    text: Text = unit(raw)
-    made = Unit(text.text)
-    return raw, [Kernel(made, *about) for about in text.kernels]
+    return raw, together(raw)
 
 
 def compare(raw, kernel, batch, length, sizes, seed, dtype, every=0):

@@ -1,15 +1,15 @@
-"""A translation unit of C from kernels, and what the runtime has to know to call it.
+"""C functions from kernels, and what the runtime has to know to call them.
 
 In:   kernels as the region builder makes them (they may hold `stop` and `through`).
-Out:  a `Unit`: C text for any floating type (macros that the runtime defines in front of it choose one, and the storage type
-      of each slot), and for each kernel a description made of tuples, strings and numbers only, which is written into the
-      generated module.
+Out:  for each kernel one function forwards and one backwards, each a translation unit of its own (what is not called is not
+      compiled), as C text for any floating type: the runtime puts macros in front of it that choose the type, and what each slot
+      holds in memory. Beside it a description made of tuples, strings and numbers, which is written into the generated module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Var
@@ -18,34 +18,29 @@ from seqc.compiler.lower.kernels.plain import plain
 from seqc.compiler.lower.kernels.settle import settled
 from seqc.compiler.lower.kernels.split import splits, words
 from seqc.compiler.lower.kernels.verify import verify, verify_derivative
-from seqc.compiler.lower.native.emit_kernel import Emission, Slot, slots_of
-
-PRELUDE = '#include "kernels.h"\n'
-"""The header lies in `runtime/native` with those it includes."""
+from seqc.compiler.lower.native.emit_kernel import Emission, slots_of
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One kernel or adjoint, as C and as the runtime sees it."""
+    """One C function: its text and what the runtime has to know (`described`)."""
 
-    lines: tuple[str, ...]
+    text: str
     about: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """C text and the description of each kernel in it, in order: (forward, adjoint or None)."""
+class Made:
+    """A kernel in C: forwards and backwards."""
 
-    text: str
-    kernels: tuple[tuple[Any, Any], ...]
+    forward: Function
+    adjoint: Function | None
 
 
 def ready(k: Kernel) -> Kernel:
     """A kernel in the form that is differentiated: settled and verified, its splits known."""
     k = settled(k)
     verify(k)
-    from dataclasses import replace
-
     return verify(replace(k, split=splits(k)))
 
 
@@ -62,45 +57,26 @@ def chosen_split(k: Kernel) -> str:
     return min(k.split, key=rank, default="")
 
 
-def unit(kernels: Sequence[Kernel], adjoints: bool = True) -> Unit:
-    """The unit of several kernels, which must differ in name."""
-    lines: list[str] = []
-    about: list[tuple[Any, Any]] = []
-    for raw in kernels:
-        k = ready(raw)
-        d: Derivative | None = None
-        if adjoints:
-            d = differentiate(k)
-            d = replace_kernel(d, settled(d.kernel))
-            verify_derivative(d, k)
-        flat = verify(plain(k))
-        replayed = [c.previous for c, how in zip(flat.carries, d.stored if d else (), strict=False) if how == REPLAYED]
-        split = chosen_split(flat)
-        forward = Emission(flat, split, replayed)
-        text = forward.run()
-        lines += [*storage(flat.name, forward.slots), *text, ""]
-        backward_about = None
-        if d is not None:
-            split_back = chosen_split(d.kernel)
-            backward = Emission(d.kernel, split_back, replayed, d, flat)
-            text = backward.run()
-            lines += [*storage(d.kernel.name, backward.slots), *text, ""]
-            backward_about = (*described(d.kernel, split_back, backward, replayed), d.sources, d.gradients, d.stored)
-        about.append((described(flat, split, forward, replayed), backward_about))
-    return Unit(PRELUDE + "\n" + "\n".join(lines), tuple(about))
-
-
-def replace_kernel(d: Derivative, k: Kernel) -> Derivative:
-    """A derivative with another kernel."""
-    return Derivative(k, d.sources, d.gradients, d.stored, d.replay)
-
-
-def storage(name: str, slots: Sequence[Slot]) -> list[str]:
-    """What each slot's memory holds, unless the runtime says otherwise."""
-    out: list[str] = []
-    for i in range(len(slots)):
-        out += [f"#ifndef {name}_s{i}", f"#define {name}_s{i} plain", "#endif"]
-    return out
+def made(raw: Kernel, adjoint: bool = True) -> Made:
+    """The C functions of a kernel."""
+    k = ready(raw)
+    d: Derivative | None = None
+    if adjoint:
+        d = differentiate(k)
+        d = replace(d, kernel=settled(d.kernel))
+        verify_derivative(d, k)
+    flat = verify(plain(k))
+    replayed = [c.previous for c, how in zip(flat.carries, d.stored if d else (), strict=False) if how == REPLAYED]
+    split = chosen_split(flat)
+    forward = Emission(flat, split, replayed)
+    ahead = Function("\n".join(forward.run()) + "\n", described(flat, split, forward, replayed))
+    if d is None:
+        return Made(ahead, None)
+    split = chosen_split(d.kernel)
+    backward = Emission(d.kernel, split, replayed, d, flat)
+    text = "\n".join(backward.run()) + "\n"
+    about = (*described(d.kernel, split, backward, replayed), d.sources, d.gradients, d.stored)
+    return Made(ahead, Function(text, about))
 
 
 def described(k: Kernel, split: str, e: Emission, replayed: Sequence[Var]) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from seqc.compiler.ir import spec
 from seqc.compiler.ir.kernel import Kernel, Operand
 from seqc.compiler.lower.kernels.region import Choice, Chooser, Form, Region
 from seqc.compiler.lower.kernels.trace import Source
-from seqc.compiler.lower.native.emit import Unit, unit
+from seqc.compiler.lower.native.emit import Made, made
 from seqc.compiler.lower.reference.body import Class, Lowering, callees_first, check_scope, class_names, loops
 from seqc.compiler.lower.reference.emitter import Emitter
 from seqc.compiler.lower.reference.layout import ATOM, Code, Layout, moved
@@ -33,21 +33,27 @@ class Native:
 
     regions  its regions, in the order of its kernels; two kernels each (plain and masked)
     left     loops over time that stay as they are, with the reason
-    unit     the C text and descriptions, None where there is no region
+    made     the C functions of its kernels
     """
 
     name: str
     regions: list[Region] = field(default_factory=list)
     left: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
-    unit: Unit | None = None
+    made: list[Made] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """What stands at the end of the module: the C text and the descriptions, and the loops that have no kernel."""
+        """What stands at the end of the module: C functions with their descriptions, and the loops that have no kernel."""
         out: list[str] = []
-        if self.unit is not None:
-            out += [f"{self.name}.KERNELS = (", "    ("]
-            out += [f"        {line + chr(10)!r}" for line in self.unit.text.rstrip().split("\n")]
-            out += ["    ),", *(f"    {about!r}," for about in self.unit.kernels), ")"]
+        if self.made:
+            out.append(f"{self.name}.KERNELS = (")
+            for one in self.made:
+                out.append("    (")
+                for function in (one.forward, one.adjoint):
+                    assert function is not None
+                    out += [f"        {line + chr(10)!r}" for line in function.text.rstrip().split("\n")]
+                    out += ["        '',", f"        {function.about!r},"]
+                out.append("    ),")
+            out.append(")")
         if self.left:
             out.append(f"{self.name}.LEFT = {tuple(self.left)!r}")
         return out
@@ -63,9 +69,9 @@ def lower(program: spec.Program, source: str) -> tuple[list[Class], dict[str, Na
         check_scope(body)
         where = source if key in program.exports else f"{key.partition(':')[0].replace('.', '/')}.seq"
         lowering = NativeLowering(program, body, names, where)
-        made = lowering.run()
-        out.append(made)
-        found[made.name] = lowering.native
+        one = lowering.run()
+        out.append(one)
+        found[one.name] = lowering.native
     return out, found
 
 
@@ -79,10 +85,9 @@ class NativeLowering(Lowering):
 
     def run(self) -> Class:
         """The whole class; its kernels are in `native`."""
-        made = super().run()
-        if self.kernels:
-            self.native.unit = unit(self.kernels)
-        return made
+        done = super().run()
+        self.native.made = [made(k) for k in self.kernels]
+        return done
 
     def method(self, body: list[str], head: str, doc: str, lines: list[str], static: bool = False) -> None:
         """Adds a method; the sequence programs get their native ones beside them."""
@@ -94,15 +99,15 @@ class NativeLowering(Lowering):
         _, order = self.needed_with(given)
         if self.has_grad:
             self.leave((names, "a derivative is taken inside the step") for names in loops(order))
-        made = None if self.has_grad else self.native_lines(given, order)
-        if made is None:
+        inner = None if self.has_grad else self.native_lines(given, order)
+        if inner is None:
             super().method(body, head, doc, lines, static)
             return
         rest = ", ".join(["run", *self.input_names().values(), "state"])
         lead = ["if native.ready(self, run):", f"    return self.{name}_native({rest})"]
         at = next((i for i, line in enumerate(lines) if "return self.sequence_given(" in line), -1) + 1
         super().method(body, head, doc, [*lines[:at], *lead, *lines[at:]], static)
-        super().method(body, head.replace(f"def {name}(", f"def {name}_native("), "The same, loops over time in C.", made)
+        super().method(body, head.replace(f"def {name}(", f"def {name}_native("), "The same, loops over time in C.", inner)
 
     def wanted(self, given: frozenset[str]) -> set[str]:
         """Names that must be there as sequences outside of kernels."""
