@@ -578,7 +578,7 @@ class BodyChecker:
                     "SEQ0410",
                     f"`{v.name}` is declared `of int`, its equation is not whole",
                     at,
-                    notes=(declared,),
+                    notes=(Note("declared here", v.span),),
                     help=c.written.paste(at, f"floor({c.written.text(at)})"),
                 )
             text = c.written.text(at)
@@ -593,7 +593,7 @@ class BodyChecker:
                 "SEQ0409",
                 f"`{v.name}` is declared {kind}, its equation is {e.type}",
                 at,
-                notes=(declared,),
+                notes=(Note("declared here", v.span),),
                 help=c.written.paste(at, helps[kind, e.type])
                 if (kind, e.type) in helps
                 else f"{v.name} : {shape(want)} of {e.type} = {text}",

@@ -424,7 +424,9 @@ class _Match:
                 finally:
                     c.where = where
                 if size.type != "int" and not isinstance(size, x.Apply) or size.axes:
-                    raise c.fail("SEQ0432", f"the dim `{name}` is bound to no whole number", k.span)
+                    raise c.fail(
+                        "SEQ0432", f"the dim `{name}` is bound to no size", k.value.span, label="dims and numbers make a size, as in 2 * D"
+                    )
                 self.sizes[name] = size
             else:
                 raise c.fail("SEQ0431", f"the index `{name}` is bound to no axis", k.span, help=c.written.paste(k.value.span, "t"))

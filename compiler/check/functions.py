@@ -306,7 +306,8 @@ def twin_of(c: Context, m: Expr, axis: Axes, e: s.Call) -> str:
         f"`{e.function}` needs a square matrix: `over` and its twin",
         e.span,
         label=f"this has {shape(m.axes)}",
-        help="index j of N declares the twin of a dim; then over = j",
+        notes=(Note("a dim and its twin make a square: A : [N, j]"),),
+        help=f"index j of {axis[0] if len(axis) == 1 else 'N'}",
     )
 
 
@@ -328,7 +329,7 @@ def draw(c: Context, e: s.Call, want: Axes | None) -> Expr:
             "a draw inside an equation cannot be repeated exactly",
             e.span,
             label="randomness is always an optional input",
-            help=f"in eps : [Z] = {f}({', '.join('…' for _ in e.arguments)})",
+            help=f"in eps : {shape(want or ())} = {c.written.text(e.span)}\n{c.written.paste(e.span, 'eps')}",
         )
     axes = tuple(want or ())
     for a in args:
@@ -459,7 +460,7 @@ def concat(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | None)
             "SEQ0421",
             "`concat` stands next to its `=`: its new axis is the declared one",
             e.span,
-            help="give it a line of its own: z : [Z] = concat(…)",
+            help=f"both : [Z] = {c.written.text(e.span)}",
         )
     missing = [i for i in kept if i not in want]
     fresh = [i for i in want if i not in kept]

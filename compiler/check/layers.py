@@ -194,7 +194,9 @@ def result_dims(c: Context, e: s.Call, k: Mapping[str, s.Keyword], want: Axes | 
             "SEQ0423",
             f"`{e.function}` is mapped over {shape(lost)}, which the declared shape {shape(want)} does not have",
             e.span,
-            help=f"over = [{', '.join(lost)}] mixes it; or declare the result with it",
+            help=c.written.paste(
+                e.arguments[0].span, f"mean({c.written.text(e.arguments[0].span)}, over = {lost[0] if len(lost) == 1 else shape(lost)})"
+            ),
         )
     return tuple(a for a in want if a not in mapped and a not in per and (is_dim(a) or a in c.static_indices() and "to" in k))
 

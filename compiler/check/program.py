@@ -80,8 +80,7 @@ class _Checker:
         except TooLarge:
             bodies = {}
             if too_many(self.sink):
-                last = max((d.span for d in self.sink.found), default=self.project.main.span)
-                self.sink.report("SEQ0150", f"there are more than {ERROR_LIMIT} errors; the rest is left out", last)
+                self.cut()
         self.stop()
         path = self.project.main.path
         return spec.Program(
@@ -93,6 +92,12 @@ class _Checker:
             tuple(exports),
             self.project.sources[path].text if path in self.project.sources else "",
         )
+
+    def cut(self) -> None:
+        """Keeps the first errors, and says that there are more."""
+        errors = sorted((d for d in self.sink.found if d.severity == "error"), key=lambda d: d.span)[:ERROR_LIMIT]
+        self.sink.found[:] = [*errors, *(d for d in self.sink.found if d.severity != "error")]
+        self.sink.report("SEQ0150", f"there are more than {ERROR_LIMIT} errors; the rest is left out", errors[-1].span)
 
     def stop(self) -> None:
         """Ends the stage where something is wrong; drops the warnings that a comment on their line allows.
@@ -267,10 +272,11 @@ class _Checker:
                 self.shared,
             ).run()
         except TooLarge:
-            if too_many(self.sink):
-                raise
+            pass
         finally:
             self.open.pop()
+        if too_many(self.sink):
+            raise TooLarge()
         self.bodies[key] = made
         self.order.append(key)
         return made
