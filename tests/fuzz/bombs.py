@@ -146,7 +146,8 @@ def _wide() -> list[tuple[str, ...]]:
         ("many dims", cell(*[f"dim A{i} = {i}" for i in range(3000)])),
         ("many axes", cell(f"y : [{axes}] = 1", *[f"z{k} : [{axes}] = y * y" for k in range(10)], head=f"{dims}{_HEAD}")),
         ("many parts of a split", cell(f"y : [D] = split(x, D = [{parts}])", head=f"{small}{_HEAD}"), "SEQ0290"),
-        ("many settings", cell("out x", "schedule:", *[f"    scan = newton(iterations = {i})" for i in range(1, 2000)], out="")),
+        ("many settings", cell("out x", "schedule:", *[f"    scan = newton(iterations = {i})" for i in range(1, 2000)], out=""),
+        "SEQ0236", "SEQ0150"),
         ("many operators", "seq 1\n" + "".join(operator.format(i) for i in range(1000))),
     ]  # fmt: skip
 

@@ -60,7 +60,8 @@ def test_operands_align_by_name(checked, written: str, axes: str) -> None:
      "outer(k, v) + v * w"],
 )  # fmt: skip
 def test_one_operand_has_the_axes_of_all(checked, written: str) -> None:
-    assert checked.errors(*LINES, f"y : [H, K, V] = where({written} == 0, 1, 0)" if " and " not in written else f"y : [H, K] of bool = {written}") == ["SEQ0403"]
+    assert checked.errors(*LINES,
+    f"y : [H, K, V] = where({written} == 0, 1, 0)" if " and " not in written else f"y : [H, K] of bool = {written}") == ["SEQ0403"]
 
 
 def test_chains_align_as_a_whole(checked, show) -> None:
@@ -104,7 +105,8 @@ def test_types(checked, written: str, kind: str) -> None:
     ("written", "code"),
     [
         ("b + 1", "SEQ0405"), ("-b", "SEQ0405"), ("sigmoid(b)", "SEQ0405"), ("b * g", "SEQ0405"), ("sum(b, over = H)", "SEQ0405"),
-        ("max(b, over = H)", "SEQ0405"), ("dot(b, g, over = H)", "SEQ0405"), ("where(b, b, g)", "SEQ0405"), ("linear(b, to = [K])", "SEQ0405"),
+        ("max(b, over = H)", "SEQ0405"), ("dot(b, g, over = H)", "SEQ0405"), ("where(b, b, g)", "SEQ0405"), ("linear(b, to = [K])",
+        "SEQ0405"),
         ("s + 1", "SEQ0406"), ("s == 1", "SEQ0406"), ("exp(s)", "SEQ0406"), ("z > 1", "SEQ0407"), ("relu(z)", "SEQ0407"),
         ("max(z, 0)", "SEQ0407"), ("floor(z)", "SEQ0407"), ("where(g, 1, 0)", "SEQ0404"), ("g and c", "SEQ0404"), ("not g", "SEQ0404"),
     ],
@@ -116,7 +118,8 @@ def test_types_that_do_not_go_together(checked, written: str, code: str) -> None
 @pytest.mark.parametrize(
     ("declared", "written", "code"),
     [
-        ("[H]", "n", ""), ("[H]", "b", "SEQ0409"), ("[H]", "z", "SEQ0409"), ("[] of int", "n / 2", "SEQ0410"), ("[] of int", "c", "SEQ0409"),
+        ("[H]", "n", ""), ("[H]", "b", "SEQ0409"), ("[H]", "z", "SEQ0409"), ("[] of int", "n / 2", "SEQ0410"), ("[] of int", "c",
+        "SEQ0409"),
         ("[] of bool", "n", "SEQ0409"), ("[H] of complex", "g", ""), ("[H] of complex", "m", ""), ("[] of text", "n", "SEQ0409"),
         ("[] of int", "floor(a)", ""), ("[] of bool", "a > 0", ""), ("[] of text", "s", ""),
     ],

@@ -64,7 +64,10 @@ block Image:
 
 fn twice(z) = 2 * z
 """
-HEAD = "block B:\n    dim D, N = 8, H = 4, K = 2, M\n    index u\n    index i in 1..3\n    in x : [t, D]\n    in z : [u, D]\n    in p : [t, H, K]\n"
+HEAD = (
+    "block B:\n    dim D, N = 8, H = 4, K = 2, M\n    index u\n    index i in 1..3\n"
+    "    in x : [t, D]\n    in z : [u, D]\n    in p : [t, H, K]\n"
+)
 
 
 def call(checked, line: str, name: str = "r", *more: str, head: str = HEAD) -> x.Invoke:
@@ -187,7 +190,8 @@ def test_a_hole_holds_its_default(checked, show) -> None:
     assert show(act.expansion) == "silu(Mixer(x = x))"
     mixer = act.expansion.args[0]
     assert mixer.callee == x.Callee(key="main:Cell", hole="Mixer")
-    assert {h.name: h.default for h in program.bodies["main:Around"].holes} == {"Mixer": x.Callee(key="main:Cell"), "Act": x.Callee(function="silu")}
+    assert {h.name: h.default for h in program.bodies["main:Around"].holes} == {"Mixer": x.Callee(key="main:Cell"),
+    "Act": x.Callee(function="silu")}
 
 
 def test_filling_a_hole_with_a_body(checked) -> None:
@@ -219,7 +223,8 @@ def test_a_fn_in_a_hole_is_the_callers(checked, show, tmp_path) -> None:
     from seqc.compiler.frontend.imports import load
 
     (tmp_path / "lib.seq").write_text("seq 1\nfn act(z) = 3 * z\nblock L(Act = tanh):\n    in x : [t]\n    out y : [t] = act(Act(x))\n")
-    (tmp_path / "main.seq").write_text("seq 1\nfrom lib import L\nfn act(z) = 2 * z\nblock M:\n    in x : [t]\n    out y : [t] = L(x, Act = act)\n")
+    text = "seq 1\nfrom lib import L\nfn act(z) = 2 * z\nblock M:\n    in x : [t]\n    out y : [t] = L(x, Act = act)\n"
+    (tmp_path / "main.seq").write_text(text)
     sink = Sink()
     program = check(load(str(tmp_path / "main.seq"), sink), sink)
     copy = program.bodies[program.bodies["main:M"].table["y"].value.callee.key]
@@ -306,7 +311,8 @@ def test_externs(checked, show) -> None:
 
 
 def test_scans_with_an_operator(checked, show) -> None:
-    before = "operator Affine(a : [N], b : [N]):\n    identity = (1, 0)\n    combine(l, r):\n        a = r.a * l.a\n        b = r.a * l.b + r.b\n"
+    before = "operator Affine(a : [N], b : [N]):\n    identity = (1, 0)\n    combine(l, r):\n"
+    before += "        a = r.a * l.a\n        b = r.a * l.b + r.b\n"
     body = checked("s = scan(Affine, a = 0.5 * x, b = x)", "y : [D] = s.b", before=before)
     assert show(body.table["s"].value) == "scan(a = mul(0.5, x), b = x)" and show(body.table["y"].value) == "s::b"
     assert checked.errors("s = scan(Affine, a = x)", "y : [D] = s.b", before=before) == ["SEQ0227"]

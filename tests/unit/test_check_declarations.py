@@ -96,8 +96,10 @@ def test_declarations_of_blocks(checked, lines: list[str], code: str) -> None:
 @pytest.mark.parametrize(
     ("topology", "code"),
     [
-        ("t", ""), ("reverse(t)", ""), ("q", ""), ("r in 1..D", ""), ("grid(i, j)", ""), ("grid(i, j, k)", ""), ("tree", ""), ("tree(left, right)", ""),
-        ("dag", ""), ("graph", ""), ("r in 1..3, graph", ""), ("t, grid(i, j)", ""), ("lattice(i, j)", "SEQ0241"), ("reverse(a, b)", "SEQ0241"),
+        ("t", ""), ("reverse(t)", ""), ("q", ""), ("r in 1..D", ""), ("grid(i, j)", ""), ("grid(i, j, k)", ""), ("tree", ""),
+        ("tree(left, right)", ""),
+        ("dag", ""), ("graph", ""), ("r in 1..3, graph", ""), ("t, grid(i, j)", ""), ("lattice(i, j)", "SEQ0241"), ("reverse(a, b)",
+        "SEQ0241"),
         ("grid(i)", "SEQ0241"), ("Q", "SEQ0203"), ("grid(I, j)", "SEQ0203"), ("pred", "SEQ0204"), ("batch", "SEQ0204"), ("t, t", "SEQ0201"),
         ("grid(i, i)", "SEQ0201"), ("dag(a, b)", "SEQ0241"), ("inf", "SEQ0204"),
     ],

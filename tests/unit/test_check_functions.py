@@ -7,7 +7,8 @@ import pytest
 from seqc.compiler.check.words import DRAWS, ELEMENTWISE, FUNCTIONS, KEEPING, LAYERS, NORMS, REDUCING
 
 LINES = (
-    "dim M, N, J = 2, E, F", "index j of N, a of N", "index u", "in m : [H, K]", "in A : [N, j]", "in b : [N]", "in n : [] of int", "in w : [M]", "in v : [N, M]",
+    "dim M, N, J = 2, E, F", "index j of N, a of N", "index u", "in m : [H, K]", "in A : [N, j]", "in b : [N]", "in n : [] of int",
+    "in w : [M]", "in v : [N, M]",
     "in r : [] ", "in ids : [H] of int in [0, N)", "in z : [H, K] of complex", "state S : [H, K] init 0", "S = S[t-1] + m", "out S",
 )  # fmt: skip
 EXTERN = "extern f(a : []) -> (r : []) : pure\n"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-BLOCK = "block B:\n    dim D, N = 8, H = 4, K = 2\n    index y, x\n    in u : [t, D]\n    in p : [y, x, D]\n    in ids : [t] of int in [0, N)\n"
+BLOCK = (
+    "block B:\n    dim D, N = 8, H = 4, K = 2\n    index y, x\n"
+    "    in u : [t, D]\n    in p : [y, x, D]\n    in ids : [t] of int in [0, N)\n"
+)
 
 
 def test_linear(checked, show) -> None:
@@ -54,7 +57,8 @@ def test_the_bias_starts_with_the_fan_of_all_inputs(checked, show) -> None:
         ("q : [] = sum(linear(x, to = [H, K])^2, over = [H, K])", {"q.linear.x": "H K D", "q.linear.bias": "H K"}),
         ("q : [H] = sum(linear(m, per = H, to = [H, D]), over = D)", {"q.linear.m": "H D K", "q.linear.bias": "H D"}),
         ("q : [D] = linear(x, name = up)", {"q.up.x": "D D'", "q.up.bias": "D"}),
-        ("q : [D] = sigmoid(linear(x)) * linear(m)", {"q.linear.x": "D D'", "q.linear.bias": "D", "q.linear.m": "D H K", "q.linear.m.bias": "D"}),
+        ("q : [D] = sigmoid(linear(x)) * linear(m)", {"q.linear.x": "D D'", "q.linear.bias": "D", "q.linear.m": "D H K",
+        "q.linear.m.bias": "D"}),
         ("q : [D] = linear(2 * x)", {"q.linear.arg": "D D'", "q.linear.bias": "D"}),
         ("q : [D] = linear(x, 2 * x)", {"q.linear.x": "D D'", "q.linear.arg": "D D'", "q.linear.bias": "D"}),
         ("q : [D] = linear(m, m[H = 0])", {"q.linear.m0": "D H K", "q.linear.m1": "D K", "q.linear.bias": "D"}),
@@ -66,7 +70,8 @@ def test_the_bias_starts_with_the_fan_of_all_inputs(checked, show) -> None:
         ("q : [H, K] = max(linear(x), 0)", {"q.linear.x": "H K D", "q.linear.bias": "H K"}),
         ("q : [H, K] = dropout(linear(x), rate = 0.1)", {"q.linear.x": "H K D", "q.linear.bias": "H K"}),
         ("q : [D] = linear(linear(x, to = [H]), name = b)", {"q.linear.x": "H D", "q.linear.bias": "H", "q.b.arg": "D H", "q.b.bias": "D"}),
-        ("q : [D] = lowrank(x, rank = 3)", {"q.lowrank.down": "q.lowrank~rank D'", "q.lowrank.up": "D q.lowrank~rank", "q.lowrank.bias": "D"}),
+        ("q : [D] = lowrank(x, rank = 3)", {"q.lowrank.down": "q.lowrank~rank D'", "q.lowrank.up": "D q.lowrank~rank",
+        "q.lowrank.bias": "D"}),
         ("q : [D] = lowrank(x, rank = K, bias = none)", {"q.lowrank.down": "q.lowrank~rank D'", "q.lowrank.up": "D q.lowrank~rank"}),
         ("q : [D] = rmsnorm(x)", {"q.rmsnorm.gain": "D"}),
         ("q : [D] = layernorm(x)", {"q.layernorm.gain": "D", "q.layernorm.bias": "D"}),
@@ -95,7 +100,8 @@ def test_names_and_axes_of_parameters(checked, written: str, params: dict[str, s
         ("q : [t, N] = linear(u)", {"q.linear.u": "N D", "q.linear.bias": "N"}),
         ("q : [y, x, N] = linear(p)", {"q.linear.p": "N D", "q.linear.bias": "N"}),
         ("q : [y, x, N] = conv(p, kernel = 3, over = [y, x], pad = zero)", {"q.conv.p": "N D q.conv~y q.conv~x", "q.conv.bias": "N"}),
-        ("q : [y, x, D] = conv(p, kernel = 3, over = [y, x], pad = wrap, per = D)", {"q.conv.p": "D q.conv~y q.conv~x", "q.conv.bias": "D"}),
+        ("q : [y, x, D] = conv(p, kernel = 3, over = [y, x], pad = wrap, per = D)", {"q.conv.p": "D q.conv~y q.conv~x",
+        "q.conv.bias": "D"}),
         ("q : [t, N] = conv(u, kernel = 3)", {"q.conv.u": "N D q.conv~t", "q.conv.bias": "N"}),
         ("q : [t, H] = embedding(ids)", {"q.embedding.ids": "N H"}),
         ("q : [t, H, K] = embedding(ids)", {"q.embedding.ids": "N H K"}),
@@ -175,7 +181,8 @@ def test_tied_weights(checked, show) -> None:
     body = checked("e : [t, D] = embedding(ids)", "q : [t, N] = linear(e, weight = e.embedding.ids, bias = none)", "out q", head=BLOCK)
     assert checked.params(body) == {"e.embedding.ids": ("N", "D")}
     assert show(body.table["q"].value) == "dot(e, e.embedding.ids, D)"
-    assert checked.errors("e : [t, D] = embedding(ids)", "q : [t, N] = linear(mean(e, over = D), weight = e.embedding.ids)", "out q", head=BLOCK)
+    assert checked.errors("e : [t, D] = embedding(ids)", "q : [t, N] = linear(mean(e, over = D), weight = e.embedding.ids)", "out q",
+    head=BLOCK)
 
 
 def test_a_complex_equation_has_complex_weights(checked, show) -> None:
@@ -185,7 +192,8 @@ def test_a_complex_equation_has_complex_weights(checked, show) -> None:
 
 
 def test_norms(checked, show) -> None:
-    body = checked("in m : [H, K]", "q : [H, K] = layernorm(m, over = K, eps = 0.001)", "r : [H, K] = groupnorm(m, groups = 2, affine = none)")
+    body = checked("in m : [H, K]", "q : [H, K] = layernorm(m, over = K, eps = 0.001)",
+    "r : [H, K] = groupnorm(m, groups = 2, affine = none)")
     q, r = body.table["q"].value, body.table["r"].value
     assert show(q) == "layernorm(m over K, q.layernorm.gain, q.layernorm.bias)" and q.eps == 0.001
     assert show(body.table["q.layernorm.gain"].start) == "1" and show(body.table["q.layernorm.bias"].start) == "0"

@@ -258,7 +258,8 @@ def test_operators(checked, show) -> None:
 
 
 def test_externs(checked) -> None:
-    made = checked.program("seq 1\nextern ask(p : [] of text, n : [D]) -> (r : [] of text, s : [D]) : impure, gradient\n").externs["main:ask"]
+    text = "seq 1\nextern ask(p : [] of text, n : [D]) -> (r : [] of text, s : [D]) : impure, gradient\n"
+    made = checked.program(text).externs["main:ask"]
     assert made.arguments == (("p", (), "text"), ("n", ("D",), "real"))
     assert made.results == (("r", (), "text"), ("s", ("D",), "real"))
     assert made.traits == ("impure", "gradient")

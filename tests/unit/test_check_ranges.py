@@ -14,7 +14,8 @@ from seqc.compiler.check.rules.ranges import Ranges
 
 LINES = (
     "dim W, Z = 0", "index j of D", "index i in 2..5", "index n in -3..3", "index s of t where s <= t",
-    "in p : [D] in (0, 1)", "in q : [D] in [0, 1]", "in m : [D] in [-1, 1]", "in u : [D] in [1, 2]", "in b : [D] of bool", "in ids : [] of int in [0, W)",
+    "in p : [D] in (0, 1)", "in q : [D] in [0, 1]", "in m : [D] in [-1, 1]", "in u : [D] in [1, 2]", "in b : [D] of bool",
+    "in ids : [] of int in [0, W)",
     "in e : [D] in (0, inf)", "in z : [D] of complex", "param a : [D] in [0, 1] init 0", "const c : [] = 3", "in o : [] in [0, 9] = 3",
     "state h : [D] init 0", "h = 0.5 * h[t-1] + x", "out h",
 )  # fmt: skip
@@ -27,7 +28,8 @@ LINES = (
         ("sigmoid(x)", "(0, 1)"), ("tanh(x)", "(-1, 1)"), ("exp(x)", "(0, inf)"), ("softplus(x)", "(0, inf)"), ("relu(x)", "[0, inf)"),
         ("abs(x)", "[0, inf)"), ("sin(x)", "[-1, 1]"), ("sign(x)", "[-1, 1]"), ("logsigmoid(x)", "(-inf, 0)"), ("expm1(x)", "(-1, inf)"),
         ("atan(x)", "(-1.5708, 1.5708)"), ("sqrt(q)", "[0, 1]"), ("floor(m)", "[-1, 1]"), ("floor(p)", "[0, 1]"), ("ceil(p)", "[0, 1]"),
-        ("x^2", "[0, inf)"), ("x * x", "[0, inf)"), ("m^2", "[0, 1]"), ("log(p)", "(-inf, 0)"), ("exp(-e)", "(0, 1)"), ("silu(q)", "[0, inf)"),
+        ("x^2", "[0, inf)"), ("x * x", "[0, inf)"), ("m^2", "[0, 1]"), ("log(p)", "(-inf, 0)"), ("exp(-e)", "(0, 1)"), ("silu(q)",
+        "[0, inf)"),
         ("tanh(relu(x))", "[0, 1)"), ("sigmoid(relu(x))", "[0.5, 1)"), ("exp(-relu(x))", "(0, 1]"), ("cos(x)^2", "[0, 1]"),
         # sums and products
         ("p + q", "(0, 2)"), ("1 - p", "(0, 1)"), ("1 - q", "[0, 1]"), ("p * q", "[0, 1)"), ("p * m", "(-1, 1)"), ("2 * p - 1", "(-1, 1)"),
@@ -36,27 +38,33 @@ LINES = (
         # convex combinations at the corners of their box
         ("q + (1 - q) * a", "[0, 1]"), ("p * q + (1 - p) * a", "[0, 1]"), ("q - q * a", "[0, 1]"), ("p * m + (1 - p) * m", "[-1, 1]"),
         # choices know their condition
-        ("where(x > 0, x, 0)", "[0, inf)"), ("where(x > 0, 1, x)", "(-inf, 1]"), ("where(x < 0, 0, x)", "[0, inf)"), ("where(b, q, m)", "[-1, 1]"),
+        ("where(x > 0, x, 0)", "[0, inf)"), ("where(x > 0, 1, x)", "(-inf, 1]"), ("where(x < 0, 0, x)", "[0, inf)"), ("where(b, q, m)",
+        "[-1, 1]"),
         ("where(x >= 1, 1 / x, 1)", "(0, 1]"), ("min(max(x, 0), 1)", "[0, 1]"), ("max(min(x, 1), 0)", "[0, 1]"), ("max(p, q)", "[0, 1]"),
         # quotients of a part by the whole
         ("e / (e + 1)", "(0, 1)"), ("q / (q + u)", "[0, 1)"), ("e / sum(e, over = D)", "[0, 1]"), ("softmax(x, over = D)", "[0, 1]"),
         # reductions
         ("sum(q, over = D)", "[0, inf)"), ("mean(p, over = D)", "(0, 1)"), ("max(p, over = D)", "(0, 1)"), ("prod(q, over = D)", "[0, 1]"),
         ("dot(q, q, over = D)", "[0, inf)"), ("dot(x, x, over = D)", "(-inf, inf)"), ("cumsum(q, over = D)", "[0, inf)"),
-        ("mean(p[s], over = s)", "(0, 1)"), ("mean(sum(z, over = D) * 0 + 0, over = batch)", None), ("logsumexp(x, over = D)", "(-inf, inf)"),
+        ("mean(p[s], over = s)", "(0, 1)"), ("mean(sum(z, over = D) * 0 + 0, over = batch)", None), ("logsumexp(x, over = D)",
+        "(-inf, inf)"),
         # reads: a start counts
         ("k[t-1]", "[-1, 1]"), ("k", "[0, 1]"), ("v[t-1]", "(0, 5]"), ("p[D = 0]", "[0, 1)"), ("a[D = 0]", "[0, 1]"), ("h", "(-inf, inf)"),
         ("o", "[0, 9]"), ("c", "(-inf, inf)"),
         # numbers
-        ("t", "[0, inf)"), ("i + 0", "[2, inf)"), ("n + 0", "[-3, inf)"), ("pos(D)", "[0, inf)"), ("D", "[1, inf)"), ("Z", "[0, inf)"), ("1 / D", "(0, 1]"),
-        ("len(t)", "[0, inf)"), ("mod(t, 4)", "[0, 4)"), ("2^-D", "(0, 1)"), ("10^-4", "[0.0001, 0.0001]"), ("10000^(-2 * pos(D) / D)", "(0, 1]"),
-        ("onehot(ids, over = D)", "[0, 1]"), ("uniform_", "[0, 1]"), ("expdiff(x, big)", "[0, 1]"), ("expdiff(x, q)", "[0, inf)"), ("rank(x, over = D)", "[0, inf)"),
+        ("t", "[0, inf)"), ("i + 0", "[2, inf)"), ("n + 0", "[-3, inf)"), ("pos(D)", "[0, inf)"), ("D", "[1, inf)"), ("Z", "[0, inf)"),
+        ("1 / D", "(0, 1]"),
+        ("len(t)", "[0, inf)"), ("mod(t, 4)", "[0, 4)"), ("2^-D", "(0, 1)"), ("10^-4", "[0.0001, 0.0001]"), ("10000^(-2 * pos(D) / D)",
+        "(0, 1]"),
+        ("onehot(ids, over = D)", "[0, 1]"), ("uniform_", "[0, 1]"), ("expdiff(x, big)", "[0, 1]"), ("expdiff(x, q)", "[0, inf)"),
+        ("rank(x, over = D)", "[0, inf)"),
         ("b_", "[0, 1]"),
     ],
 )  # fmt: skip
 def test_intervals(checked, written: str, proved: str | None) -> None:
     extra = (
-        "k : [D] in [0, 1] init -1 = q", "v : [D] in (0, 1) init 5 = p", "in uniform_ : [D] in [0, 1] = uniform(0, 1)", "big : [D] = max(x, 0)",
+        "k : [D] in [0, 1] init -1 = q", "v : [D] in (0, 1) init 5 = p", "in uniform_ : [D] in [0, 1] = uniform(0, 1)",
+        "big : [D] = max(x, 0)",
         "in b_ : [D] in [0, 1] = bernoulli(0.5)",
     )  # fmt: skip
     if proved is None:
@@ -211,14 +219,17 @@ def test_arithmetic_holds_every_value(seed: int) -> None:
 @pytest.mark.parametrize(
     ("a", "b", "inside"),
     [
-        (Interval(0, 1), Interval(0, 1), True), (Interval(0, 1, False, True), Interval(0, 1), False), (Interval(0, 1), Interval(0, 1, False, False), True),
-        (iv.point(0.0), Interval(0, 1, False, True), True), (iv.point(1.0), Interval(0, 1, False, True), False), (ALL, ALL, True), (ALL, Interval(0, INF), False),
+        (Interval(0, 1), Interval(0, 1), True), (Interval(0, 1, False, True), Interval(0, 1), False), (Interval(0, 1), Interval(0, 1,
+        False, False), True),
+        (iv.point(0.0), Interval(0, 1, False, True), True), (iv.point(1.0), Interval(0, 1, False, True), False), (ALL, ALL, True), (ALL,
+        Interval(0, INF), False),
     ],
 )  # fmt: skip
 def test_within(a: Interval, b: Interval, inside: bool) -> None:
     assert a.within(b) is inside
 
 
-@pytest.mark.parametrize(("a", "text"), [(ALL, "(-inf, inf)"), (iv.point(0.5), "[0.5, 0.5]"), (Interval(0, 1, False, True), "[0, 1)"), (iv.negative(iv.point(0.0)), "[0, 0]")])
+@pytest.mark.parametrize(("a", "text"), [(ALL, "(-inf, inf)"), (iv.point(0.5), "[0.5, 0.5]"), (Interval(0, 1, False, True), "[0, 1)"),
+(iv.negative(iv.point(0.0)), "[0, 0]")])
 def test_intervals_in_words(a: Interval, text: str) -> None:
     assert str(a) == text

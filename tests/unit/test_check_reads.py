@@ -7,7 +7,8 @@ import pytest
 from seqc.compiler.diagnostics.diagnostic import Rejected
 from seqc.compiler.ir import expr as x
 
-LINES = ("dim M, N, P = 3", "index j of N", "in k : [H, K] init 0", "in u : [D] init 0", "in A : [N, j] init 0", "in n : [] of int", "in table : [M, N] once",
+LINES = ("dim M, N, P = 3", "index j of N", "in k : [H, K] init 0", "in u : [D] init 0", "in A : [N, j] init 0", "in n : [] of int",
+"in table : [M, N] once",
          "param W : [M] init 0", "state h : [D] init 0", "h = 0.5 * h[t-1] + x", "out h")  # fmt: skip
 
 
@@ -59,9 +60,11 @@ def test_a_transposition_renames_both_at_once(checked, show) -> None:
 @pytest.mark.parametrize(
     ("written", "code"),
     [
-        ("h[t+1]", "SEQ0304"), ("h[t + n]", "SEQ0304"), ("h[t - n]", "SEQ0304"), ("h[2 * t]", "SEQ0304"), ("h[t - P + 3]", "SEQ0304"), ("h[0]", "SEQ0411"),
+        ("h[t+1]", "SEQ0304"), ("h[t + n]", "SEQ0304"), ("h[t - n]", "SEQ0304"), ("h[2 * t]", "SEQ0304"), ("h[t - P + 3]", "SEQ0304"),
+        ("h[0]", "SEQ0411"),
         ("h[M = 0]", "SEQ0411"), ("h[N]", "SEQ0411"), ("h[t - 0.5]", "SEQ0408"), ("h[D = 0.5]", "SEQ0408"), ("h[D = 0, D = 1]", "SEQ0412"),
-        ("W[t-1]", "SEQ0411"), ("table[t-1]", "SEQ0411"), ("D[t-1]", "SEQ0413"), ("h.z", "SEQ0225"), ("x[t-1]", "SEQ0303"), ("nix[t-1]", "SEQ0220"),
+        ("W[t-1]", "SEQ0411"), ("table[t-1]", "SEQ0411"), ("D[t-1]", "SEQ0413"), ("h.z", "SEQ0225"), ("x[t-1]", "SEQ0303"), ("nix[t-1]",
+        "SEQ0220"),
         ("h[nix]", "SEQ0220"), ("h[call-1]", "SEQ0303"), ("h[t - true]", "SEQ0405"),
     ],
 )  # fmt: skip
@@ -74,7 +77,8 @@ def test_reads_that_are_refused(checked, written: str, code: str) -> None:
 
 
 def test_a_field_of_a_call(checked, show) -> None:
-    before = "cell F over t:\n    dim D\n    in x : [D]\n    state s : [D] init 0\n    s = s[t-1] + x\n    out a : [D] = 2 * s\n    out b : [D] = 3 * s\n"
+    before = "cell F over t:\n    dim D\n    in x : [D]\n    state s : [D] init 0\n"
+    before += "    s = s[t-1] + x\n    out a : [D] = 2 * s\n    out b : [D] = 3 * s\n"
     body = checked("f = F(x)", "y : [D] = f.a + f.s[t-1]", before=before, head="cell C over t:\n    dim D\n    in x : [D] init 0\n")
     assert show(body.table["y"].value) == "add(f::a, f::s{lag t 1 past})"
     assert checked.errors("f = F(x)", "y : [D] = f", before=before) == ["SEQ0232"]
@@ -144,7 +148,8 @@ BLOCK = "block B:\n    dim D, L = 4\n    in x : [t, D]\n"
 
 @pytest.mark.parametrize("kind", ["stack", "rounds"])
 def test_states_step_along_their_level(checked, show, kind: str) -> None:
-    body = checked(f"{kind} l in 1..L:", "    state h : [t, D] init x", "    h = tanh(linear(h[l-1]))", "y : [t, D] = h + h[l = 2]", "out y", head=BLOCK)
+    body = checked(f"{kind} l in 1..L:", "    state h : [t, D] init x", "    h = tanh(linear(h[l-1]))", "y : [t, D] = h + h[l = 2]",
+    "out y", head=BLOCK)
     (level,) = body.levels
     assert (level.id, level.kind, show(level.low), show(level.high)) == ("l", kind, "1", "L")
     h = body.table["h"]
@@ -180,7 +185,8 @@ def test_levels_in_levels(checked, show) -> None:
 
 
 def test_lags_of_time_and_level_in_one_cell(checked, show) -> None:
-    body = checked("dim L = 3", "stack l in 1..L:", "    state h : [D] init 0", "    u : [D] = where(l == 1, x, h[l-1])", "    h = tanh(linear(u, h[t-1]))", "out h")
+    body = checked("dim L = 3", "stack l in 1..L:", "    state h : [D] init 0", "    u : [D] = where(l == 1, x, h[l-1])",
+    "    h = tanh(linear(u, h[t-1]))", "out h")
     assert show(body.table["u"].value) == "where(eq(#l', 1), x, h{level l 1 past})"
     assert "h{lag t 1 past}" in show(body.table["h"].value)
     assert body.table["h"].over_levels == "l"
@@ -251,7 +257,8 @@ def test_a_grid(checked, show) -> None:
 
 @pytest.mark.parametrize("topology", ["tree", "dag"])
 def test_predecessors_are_earlier(checked, show, topology: str) -> None:
-    body = checked("state h : [D] init 0", "h = tanh(sum(h[pred], over = pred) + x)", "out h", head=f"cell C over {topology}:\n    dim D\n    in x : [D]\n")
+    body = checked("state h : [D] init 0", "h = tanh(sum(h[pred], over = pred) + x)", "out h",
+    head=f"cell C over {topology}:\n    dim D\n    in x : [D]\n")
     assert show(body.table["h"].value) == "tanh(add(sum(h{pred pred #pred past} over pred), x))"
 
 
@@ -265,12 +272,14 @@ def test_predecessors_on_a_graph_are_of_this_step(checked, show) -> None:
 
 
 def test_slots_of_a_tree(checked, show) -> None:
-    body = checked("state h : [D] init 0", "h = tanh(linear(h[left], h[right]) + x)", "out h", head="cell C over tree(left, right):\n    dim D\n    in x : [D]\n")
+    body = checked("state h : [D] init 0", "h = tanh(linear(h[left], h[right]) + x)", "out h",
+    head="cell C over tree(left, right):\n    dim D\n    in x : [D]\n")
     assert "h{pred left #left' past}" in show(body.table["h"].value) and "h{pred right #right' past}" in show(body.table["h"].value)
 
 
 def test_states_over_calls(checked, show) -> None:
-    body = checked("state mu : [D] over call init 0", "mu = 0.9 * mu[call-1] + 0.1 * mean(x, over = batch)", "y : [D] = x - mu[call-1]", "out y")
+    body = checked("state mu : [D] over call init 0", "mu = 0.9 * mu[call-1] + 0.1 * mean(x, over = batch)", "y : [D] = x - mu[call-1]",
+    "out y")
     assert body.table["mu"].home == "call"
     assert show(body.table["y"].value) == "sub(x, mu{call call 1 past})"
     assert checked.errors("state mu : [D] over call init 0", "mu = mu[call+1]", "out mu") == ["SEQ0305"]

@@ -103,7 +103,8 @@ def test_all_of_the_run(checked) -> None:
 
 
 def test_what_is_read_through_a_relation(checked, show) -> None:
-    body = checked("index s of t where s <= t", "y : [D] = sum(x[s], over = s)", "index r of t where r < t", "in z : [D] init 0", "w : [D] = sum(z[r], over = r)")
+    body = checked("index s of t where s <= t", "y : [D] = sum(x[s], over = s)", "index r of t where r < t", "in z : [D] init 0",
+    "w : [D] = sum(z[r], over = r)")
     assert show(body.table["y"].value) == "sum(x{rename t #s} over s)"
     assert show(body.table["w"].value) == "sum(z{rename t #r past} over r)"
     assert body.table["y"].value.arg.axes == ("D", "s")

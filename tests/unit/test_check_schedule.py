@@ -37,9 +37,12 @@ def test_stop(checked, show) -> None:
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        ("scam = auto", "SEQ0236"), ("scan = fast", "SEQ0237"), ("scan = 3", "SEQ0237"), ("backward = fast", "SEQ0237"), ("scan = auto(3)", "SEQ0238"),
-        ("scan = chunked(0)", "SEQ0238"), ("scan = chunked(D)", "SEQ0238"), ("scan = chunked(8, 8)", "SEQ0238"), ("scan = newton(jacobian = half)", "SEQ0238"),
-        ("scan = newton(steps = 3)", "SEQ0238"), ("stop = h", "SEQ0404"), ("stop = nix > 0", "SEQ0220"), ("scan = newton(tolerance = true)", "SEQ0238"),
+        ("scam = auto", "SEQ0236"), ("scan = fast", "SEQ0237"), ("scan = 3", "SEQ0237"), ("backward = fast", "SEQ0237"),
+        ("scan = auto(3)", "SEQ0238"),
+        ("scan = chunked(0)", "SEQ0238"), ("scan = chunked(D)", "SEQ0238"), ("scan = chunked(8, 8)", "SEQ0238"),
+        ("scan = newton(jacobian = half)", "SEQ0238"),
+        ("scan = newton(steps = 3)", "SEQ0238"), ("stop = h", "SEQ0404"), ("stop = nix > 0", "SEQ0220"),
+        ("scan = newton(tolerance = true)", "SEQ0238"),
     ],
 )  # fmt: skip
 def test_settings_that_are_refused(checked, line: str, code: str) -> None:
@@ -48,7 +51,8 @@ def test_settings_that_are_refused(checked, line: str, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("line", "code"),
-    [("require causal", ""), ("require stable", "SEQ0235"), ("require casual", "SEQ0235"), ("require x", "SEQ0235"), ("require x + 1", "SEQ0404"), ("require D >= 1", "")],
+    [("require causal", ""), ("require stable", "SEQ0235"), ("require casual", "SEQ0235"), ("require x", "SEQ0235"), ("require x + 1",
+    "SEQ0404"), ("require D >= 1", "")],
 )
 def test_claims_in_words(checked, line: str, code: str) -> None:
     body = (*STATE, line)
