@@ -30,4 +30,17 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "(`noexec`), a library it needs is missing, or the compiler linked start-up code that switches denormals off for the "
         "whole process, which seqc does not accept. SEQC_CACHE_DIR chooses another folder, CC another compiler.",
     ),
+    _E(
+        "SEQ0600",
+        "the native backend failed",
+        "What is common to all failures of the native backend; the message says which one it is. The reference backend runs "
+        "every spec without a compiler.",
+    ),
+    _E(
+        "SEQ0604",
+        "no kernel for a recurrence",
+        "The native backend has kernels for recurrences whose update is elementwise (affine or not, with inner axes that are "
+        "contracted). This one mixes its state in another way: through recurrent weights, a matrix product or a solve. `auto` "
+        "takes the reference for it; an explicit `native` is this error.",
+    ),
 )

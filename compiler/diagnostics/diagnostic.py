@@ -28,7 +28,7 @@ class Note:
 class Diagnostic:
     """One finding.
 
-    `code` is stable (`SEQ0301`, warnings `SEQ-W12`); `message` one plain sentence in the user's terms; `label` stands at the
+    `code` is stable (`SEQ0301`, warnings `SEQ-W01`); `message` one plain sentence in the user's terms; `label` stands at the
     caret; `notes` are further places or facts; `help` is text that can be pasted in place of the line.
     """
 

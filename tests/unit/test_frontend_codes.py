@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import seqc.compiler
+import seqc.runtime
 from seqc.compiler.diagnostics import (
+    codes_device,
     codes_lowering,
     codes_names,
     codes_recurrence,
@@ -17,17 +19,18 @@ from seqc.compiler.diagnostics.codes import CODES, explain_code
 ROOT = Path(str(seqc.compiler.__file__)).parent
 CODE = re.compile(r"SEQ\d{4}|SEQ-W\d\d")
 ABOUT_CODES = {"diagnostic.py", "render.py", "entry.py"}
-AREAS = (codes_syntax, codes_names, codes_recurrence, codes_shapes, codes_lowering, codes_warnings)
+AREAS = (codes_syntax, codes_names, codes_recurrence, codes_shapes, codes_lowering, codes_device, codes_warnings)
+RUNTIME = Path(str(seqc.runtime.__file__)).parent
 
 
 def used() -> dict[str, set[str]]:
     """The codes named in the compiler's source, with the files that name them."""
     found: dict[str, set[str]] = {}
-    for path in sorted(ROOT.rglob("*.py")):
+    for path in sorted([*ROOT.rglob("*.py"), *RUNTIME.rglob("*.py")]):
         if path.parent.name == "diagnostics" and (path.name.startswith("codes") or path.name in ABOUT_CODES):
             continue
         for code in CODE.findall(path.read_text("utf-8")):
-            found.setdefault(code, set()).add(path.relative_to(ROOT).as_posix())
+            found.setdefault(code, set()).add(path.relative_to(ROOT.parent).as_posix())
     return found
 
 

@@ -63,7 +63,7 @@ def stateful(program: spec.Program, call: x.Invoke, seen: frozenset[str] = froze
 def invoke(m: Emitter, e: x.Invoke, s: Scope) -> Code:
     """A call as a value: its only out."""
     if e.callee.extern:
-        raise refuse("SEQ0511", f"the operator `{e.label}` of the host is called with the issue that brings externs", e.span)
+        raise refuse("SEQ0515", f"the operator `{e.label}` of the host is called with the issue that brings externs", e.span)
     if e.callee.function and not e.callee.key:
         return function_hole(m, e, s)
     fields = called(m, e, s)
