@@ -1,0 +1,50 @@
+"""Many kernels in few translation units, so that tests call the compiler seldom."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from seqc.runtime.native.errors import NoCompiler
+from seqc.runtime.native.kernel import Kernel, Pass, Unit
+from seqc.runtime.native.toolchain import find_toolchain
+
+
+def compiler() -> bool:
+    """Whether there is a C compiler."""
+    try:
+        find_toolchain()
+    except NoCompiler:
+        return False
+    return True
+
+
+def renamed(text: str, old: str, new: str) -> str:
+    """A function's text under another name; its slots are called after it."""
+    return re.sub(rf"\b{old}(?=\(|_s\d)", new, text)
+
+
+def share(kernels: Iterable[tuple[Kernel, str, str]], at_once: int = 12) -> None:
+    """Puts the functions of kernels (each with its two texts) into common units, under names that differ."""
+    batch: list[tuple[str, int, str]] = []
+    waiting: list[tuple[Kernel, Pass]] = []
+
+    def close() -> None:
+        unit = Unit(batch[:])
+        for kernel, one in waiting:
+            kernel.units[one.name] = unit
+        batch.clear()
+        waiting.clear()
+
+    for number, (kernel, *texts) in enumerate(kernels):
+        for one, text, kind in zip((kernel.forward, kernel.adjoint), texts, "fb", strict=True):
+            if one is None:
+                continue
+            name = f"u{number}{kind}"
+            batch.append((name, one.slots, renamed(text, one.name, name)))
+            one.name = name
+            waiting.append((kernel, one))
+        if len(batch) >= 2 * at_once:
+            close()
+    if batch:
+        close()
