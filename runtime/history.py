@@ -59,6 +59,11 @@ def levels_stacked(run: Run, rows: list[list[Tensor]], levels: int, dtype: torch
     return [torch.empty(run.batch, 0, *sizes, dtype=dtype, device=run.device) for _ in range(levels)]
 
 
+def levels_padded(rows: list[Tensor], levels: int, like: Tensor) -> Tensor:
+    """The levels so far as a last axis, 0 at those still to come."""
+    return torch.stack([*rows, *[torch.zeros_like(like)] * (levels - len(rows))], -1)
+
+
 def restacked(rows: tuple[Tensor, ...], before: Tensor) -> Tensor:
     """The last values of a loop as a buffer again."""
     return torch.stack(tuple(rows), 1) if rows else before

@@ -145,7 +145,9 @@ def build_lines(m: Emitter, places: list[Place]) -> list[str]:
         if chain not in made:
             made.add(chain)
             in_levels(m, chain, m.root).block.add("pass")
-    return [*m.prologue(), *m.head.lines(), *m.block.lines()]
+    lines = [*m.head.lines(), *m.block.lines()]
+    setting = ["run = self.setting()"] if any("run." in line or "run," in line for line in lines) else []
+    return [*m.prologue(), *setting, *lines]
 
 
 def one(m: Emitter, thing: spec.Value | Place, s: Scope) -> None:

@@ -90,8 +90,8 @@ def _number(m: Emitter, e: x.Number, s: Scope) -> Code:
         return relations.numbers(m, e.of, s)
     if e.of == "batch":
         return Code("torch.arange(run.batch, device=run.device)", Layout(True, False, ()), "int")
-    lv = next((lv for lv in m.body.levels if lv.name == e.of), None)
-    ends = i.low if i is not None else lv.low if lv is not None else None
+    lv = next((lv for lv in m.body.levels if lv.name == e.of or i is not None and i.low is None and lv.name == i.of), None)
+    ends = i.low if i is not None and i.low is not None else lv.low if lv is not None else None
     low = m.emit(ends, s) if ends is not None else Code("0", number=True)
     if low.number and low.text == "0":
         text = f"torch.arange({m.size(e.of, s)}, device=run.device)"

@@ -156,6 +156,8 @@ def family(m: Emitter, e: x.Read, key: str, mv: x.Move, index: Code, s: Scope) -
     same = mv.axis in s.levels and isinstance(mv.index, x.Number) and mv.index.of == mv.axis
     if same:
         return m.lookup(e.name, s, e.span) if not e.field_ else field_of(m, e, s)
+    if mv.axis in s.levels and not index.number:
+        return levels_so_far(m, e, key, mv, index, s)
     held, place = collect(m, key, mv.axis, s, e.span)
     low = m.emit(m.levels[mv.axis].low, s.root)
     timed = s.timed
@@ -183,6 +185,28 @@ def family(m: Emitter, e: x.Read, key: str, mv: x.Move, index: Code, s: Scope) -
         stacked = m.row(stacked, timed, f"{key}_family")
     shift = index if low.text == "0" else replace(index, text=f"{index.at_least(ADD)} - {low.text}", level=ADD)
     return gathered(m, stacked, axis, shift, e.axes, s, "take", "")
+
+
+def levels_so_far(m: Emitter, e: x.Read, key: str, mv: x.Move, index: Code, s: Scope) -> Code:
+    """Earlier levels of a name at several places, inside its own loop: those still to come hold 0 and are masked by the relation."""
+    scope = next(a for a in s.above() if a.level is not None and a.level.level == mv.axis)
+    assert scope.level is not None
+    was = scope.known.get(f"{key}@{mv.axis} was")
+    if was is None or s.timed is not None and scope in outside(s.timed):
+        raise refuse("SEQ0506", f"`{key}` is read at other levels in a place where this order of loops does not have them", e.span)
+    rows = scope.level.so_far.get(key)
+    if rows is None:
+        rows = m.namer.fresh(f"{key}_so_far")
+        scope.level.head.add(f"{rows} = []")
+        scope.level.so_far[key] = rows
+    axis = "level family"
+    lv = m.levels[mv.axis]
+    low, high = m.ends(lv)
+    count = high.text if low.text == "1" else f"{high.at_least(ADD)} - {low.at_least(ADD + 1)} + 1"
+    text = f"history.levels_padded({rows}, {count}, {was.text})"
+    held = replace(was, text=text, level=ATOM, layout=Layout(was.layout.batch, was.layout.chain, (*was.layout.axes, axis)))
+    shift = index if low.text == "0" else replace(index, text=f"{index.at_least(ADD)} - {low.text}", level=ADD)
+    return gathered(m, m.assign(held, f"{key}_family", s), axis, shift, e.axes, s, "take", "")
 
 
 def start_of_level(m: Emitter, name: str, level: str, s: Scope) -> Code:

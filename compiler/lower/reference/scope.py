@@ -36,7 +36,7 @@ class LevelLoop:
     low: str
     head: Block
     tail: Block
-    collected: dict[str, str] = field(default_factory=dict)
+    so_far: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -433,6 +433,9 @@ def level_loop(m: Emitter, item: Item, s: Scope) -> None:
         carried.append((v, was, deepest))
     m.level_loops.append((lv.id, frozenset(names), inner, s))
     items(m, item.inner, inner)
+    for key, rows in inner.level.so_far.items() if inner.level is not None else ():
+        v = m.table[key]
+        tail.add(f"{rows}.append({m.expanded(m.lookup(key, inner, v.span), m.declared(v, inner), inner, v.type).text})")
     for v, was, deepest in carried:
         now = m.expanded(m.lookup(v.name, inner, v.span), m.declared(v, inner), inner, v.type)
         tail.add(f"{was}.append({now.text})" if deepest > 1 else f"{was} = {now.text}")

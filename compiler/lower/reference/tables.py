@@ -60,6 +60,10 @@ def table_text(low: Lowering) -> list[str]:
                 sizes.append((i.name, ("add", ("sub", ends[1], ends[0]), 1)))
         elif i.of[:1].isupper():
             sizes.append((i.name, i.of))
+        elif (lv := next((lv for lv in b.levels if lv.name == i.of), None)) is not None:
+            ends = size_tree(lv.low), size_tree(lv.high)
+            if None not in ends:
+                sizes.append((i.name, ("add", ("sub", ends[1], ends[0]), 1)))
     sizes = [(n, t) for n, t in sizes if t is not None]
     if sizes:
         rows.append(("sizes", dict_text([(n, literal(t)) for n, t in sizes])))
