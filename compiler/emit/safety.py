@@ -43,7 +43,9 @@ OWNERS: dict[str, frozenset[str]] = {
     "run": frozenset("at_step carry count count_on ends mask note numbers restart size start valid whole zeroed".split()),
     "initialise": frozenset("bernoulli fan fill gumbel kaiming normal orthogonal uniform xavier".split()),
     "calls": frozenset("call start_of with_holes".split()),
-    "history": frozenset("depthwise filled joined keep lag last levels_stacked restacked rows stacked taps window window_now".split()),
+    "history": frozenset(
+        "depthwise filled joined keep lag last levels_padded levels_stacked restacked rows stacked taps window window_now".split()
+    ),
     "relation": frozenset("counted seen trimmed".split()),
     "arrays": frozenset("at concat conv_windows lookup merge onehot shifted split split_outer take".split()),
     "layers": frozenset("batchnorm dropout eigh groupnorm inverse layernorm matrix_exp rmsnorm scan solve".split()),
@@ -53,7 +55,7 @@ OWNERS: dict[str, frozenset[str]] = {
     ),
     "native": frozenset("call ready reset valid".split()),
     "self": frozenset(
-        "_forward _loss begun const held hole levels make make_levels place sequence_given sequence_given_native sequence_native start target child own".split()
+        "_forward _loss begun const held hole levels make make_levels place sequence_given sequence_given_native sequence_native start target child own setting".split()
     ),
 }
 """What may be called of each module, of the run and of the module itself."""

@@ -12,7 +12,7 @@ from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.layout import CHAIN
 
 if TYPE_CHECKING:
-    from seqc.compiler.lower.reference.body import Lowering
+    from seqc.compiler.lower.reference.common import Common
 
 
 def size_tree(e: x.Expr) -> Any:
@@ -40,7 +40,7 @@ def literal(v: Any) -> str:
     return repr(v)
 
 
-def table_text(low: Lowering) -> list[str]:
+def table_text(low: Common) -> list[str]:
     """`TABLE = Table(…)` and the classes beside it."""
     b = low.body
     factor = b.topology[0] if b.topology else None
@@ -119,7 +119,7 @@ def tuple_text(parts: list[str]) -> str:
     return "(\n" + "".join(f"        {p},\n" for p in parts) + "    )"
 
 
-def input_text(low: Lowering, v: spec.Value) -> str:
+def input_text(low: Common, v: spec.Value) -> str:
     """One `Input(…)`."""
     shape = "[" + ", ".join(v.axes or ()) + "]"
     if v.type != "real":
@@ -137,7 +137,7 @@ def input_text(low: Lowering, v: spec.Value) -> str:
     return f"Input({', '.join(parts)})"
 
 
-def out_text(low: Lowering, v: spec.Value) -> str:
+def out_text(low: Common, v: spec.Value) -> str:
     """One `Out(…)`."""
     steps = bool(low.body.topology) or low.chain in (v.axes or ())
     parts = [repr(v.name), literal(v.axes or ()), repr(steps)]
@@ -147,7 +147,7 @@ def out_text(low: Lowering, v: spec.Value) -> str:
     return f"Out({', '.join(parts)})"
 
 
-def range_of(low: Lowering, v: spec.Value) -> tuple[str, str] | None:
+def range_of(low: Common, v: spec.Value) -> tuple[str, str] | None:
     """The declared range of a parameter, for projection."""
     if v.bounds is None:
         return None
@@ -173,7 +173,7 @@ def number_of(e: x.Expr) -> float | None:
     return None
 
 
-def sites_text(low: Lowering) -> list[str]:
+def sites_text(low: Common) -> list[str]:
     """`SITES = {…}`."""
     if not low.places:
         return []
@@ -213,7 +213,7 @@ def sites_text(low: Lowering) -> list[str]:
     return out
 
 
-def inputs_text(low: Lowering) -> str:
+def inputs_text(low: Common) -> str:
     """One line on what goes in and comes out."""
 
     def shape(v: spec.Value, steps: bool) -> str:
