@@ -9,7 +9,8 @@ Python number for `number`, axes in the kernel's own order. Results: the rows [b
 last step [batch, axes]. All arithmetic is in float64 where any operand or result is, else in float32; bf16 and fp16 are
 storage.
 
-The library is called by `call`; autograd, tracing and the choice between them are in `ops`.
+What a call needs to know of shapes, steps and types is worked out once for each layout of the operands (`Plan`); after that a call
+fills in addresses. Autograd, tracing and the choice between them are in `ops`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import hashlib
 import math
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from seqc.runtime.native.library import load
+from seqc.runtime.native.memory import empty
 
 LANE_BYTES = 24 * 1024
 """How much scratch a task should have at most, so that it stays in the first-level cache."""
@@ -111,6 +114,44 @@ class Pass:
         return max(1, min(length, max(8, min(128, REPLAY_BYTES // (real.itemsize * max(1, each))))))
 
 
+@dataclass(slots=True)
+class Plan:
+    """One layout of operands: all that a call needs but addresses.
+
+    fixes    operands that have to be copied or converted first: (place, type, contiguous)
+    results  shape and type of each result that is wanted, in the order of the function's; None where it is not
+    shares   results that come as shares along their first dimension
+    """
+
+    function: Any
+    sizes: Any
+    steps: Any
+    threads: int
+    fixes: tuple[tuple[int, torch.dtype, bool], ...]
+    results: tuple[tuple[tuple[int, ...], torch.dtype] | None, ...]
+    shares: tuple[bool, ...]
+    numbers: tuple[int, ...]
+    tensors: tuple[int, ...]
+
+    def call(self, operands: Sequence[Any]) -> list[Tensor | None]:
+        """Runs the function on operands of this layout. Raises MemoryError."""
+        if self.fixes:
+            operands = list(operands)
+            for i, kind, whole in self.fixes:
+                x = operands[i].to(kind)
+                operands[i] = x.contiguous() if whole else x
+        made = [None if r is None else empty(*r) for r in self.results]
+        addresses = [operands[i].data_ptr() for i in self.tensors]
+        addresses += [0 if x is None else x.data_ptr() for x in made]
+        p = (ctypes.c_void_p * len(addresses))(*addresses)
+        c = (ctypes.c_double * len(self.numbers))(*(operands[i] for i in self.numbers)) if self.numbers else None
+        if self.function(self.sizes, p, self.steps, c, self.threads):
+            raise MemoryError("no memory for the scratch of a kernel")
+        if any(self.shares):
+            made = [x.sum(0) if share and x is not None else x for x, share in zip(made, self.shares, strict=True)]
+        return made
+
+
 class Kernel:
     """One kernel and its adjoint. `about` is what the compiler wrote; `adjoint` may be None."""
 
@@ -128,111 +169,99 @@ class Kernel:
         self.sources, self.gradients, self.stored = ((), (), ()) if adjoint is None else tuple(adjoint[8:11])
         self.key = hashlib.sha256(f"{text}\0{about!r}\0{adjoint!r}".encode()).hexdigest()
         self.tensors = [i for i, (kind, _) in enumerate(self.forward.operands) if kind != "number"]
+        self.rows, self.lasts = len(self.forward.of("row")), len(self.forward.of("last"))
+        self._plans: dict[Any, Plan] = {}
         Kernel.registry[self.key] = self
 
     # ---- shapes -------------------------------------------------------------------------------------------------------
 
     def shape(self, operands: Sequence[Any]) -> tuple[int, int, dict[str, int]]:
-        """Batch, steps, and the size of each axis."""
+        """Batch, steps, and the size of each axis. Raises ValueError where operands do not agree."""
         batch = length = -1
         sizes: dict[str, int] = {}
         for (kind, axes), x in zip(self.forward.operands, operands, strict=True):
             if kind == "number":
                 continue
-            given = x.shape
-            if kind == "step":
-                batch, length, given = given[0], given[1], given[2:]
-            elif kind == "run":
-                batch, given = given[0], given[1:]
-            for a, n in zip(axes, given, strict=True):
+            given = tuple(x.shape)
+            lead = {"step": 2, "run": 1}.get(kind, 0)
+            if len(given) != lead + len(axes):
+                raise ValueError(f"{self.forward.name}: an operand over {axes} of shape {list(given)}")
+            if lead and batch not in (-1, given[0]) or lead == 2 and length not in (-1, given[1]):
+                raise ValueError(f"{self.forward.name}: {list(given)} where there are {batch} sequences of {length} steps")
+            batch, length = given[0] if lead else batch, given[1] if lead == 2 else length
+            for a, n in zip(axes, given[lead:], strict=True):
                 if sizes.setdefault(a, n) != n:
                     raise ValueError(f"{self.forward.name}: the axis {a} is {sizes[a]} and {n}")
         return batch, length, sizes
 
-    def real(self, operands: Sequence[Any], dtype: torch.dtype) -> torch.dtype:
+    def real(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype]) -> torch.dtype:
         """The type of all arithmetic."""
-        if dtype == torch.float64 or any(isinstance(x, Tensor) and x.dtype == torch.float64 for x in operands):
-            return torch.float64
-        return torch.float32
+        wide = torch.float64 in dtypes or any(isinstance(x, Tensor) and x.dtype == torch.float64 for x in operands)
+        return torch.float64 if wide else torch.float32
 
     def result_shapes(
-        self,
-        batch: int,
-        length: int,
-        sizes: dict[str, int],
-        dtype: torch.dtype,
-        real: torch.dtype,
-        save: bool,
-        operands: Sequence[Any],
-    ) -> list[tuple[tuple[int, ...], torch.dtype]]:
-        """Shapes and types of rows, carries after the last step and checkpoints."""
+        self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool
+    ) -> list[tuple[tuple[int, ...], torch.dtype] | None]:
+        """Shapes and types of rows, carries after the last step, and checkpoints (None where they are not wanted)."""
+        batch, length, sizes = self.shape(operands)
+        real = self.real(operands, dtypes)
         f = self.forward
-        out: list[tuple[tuple[int, ...], torch.dtype]] = []
-        for r in f.of("row"):
+        out: list[tuple[tuple[int, ...], torch.dtype] | None] = []
+        for r, dtype in zip(f.of("row"), dtypes, strict=True):
             out.append(((batch, length, *(sizes[a] for a in r[1])), dtype))
         for start, r in zip(f.starts, f.of("last"), strict=True):
-            kind = operands[start].dtype if isinstance(start, int) and start >= 0 else dtype
-            out.append(((batch, *(sizes[a] for a in r[1])), kind))
-        if save and self.adjoint is not None and self.adjoint.kept:
-            every = self.adjoint.interval(sizes, real, length)
-            out += [((-(-length // every), batch, *(sizes[a] for a in axes)), real) for axes in self.adjoint.kept]
+            given = isinstance(start, int) and start >= 0
+            out.append(((batch, *(sizes[a] for a in r[1])), operands[start].dtype if given else dtypes[0] if dtypes else real))
+        every = self.adjoint.interval(sizes, real, length) if self.adjoint is not None else 1
+        for r in f.of("checkpoint"):
+            out.append(((-(-length // every), batch, *(sizes[a] for a in r[1])), real) if save else None)
         return out
-
-    # ---- calls --------------------------------------------------------------------------------------------------------
-
-    def run_forward(self, operands: Sequence[Any], dtype: torch.dtype, save: bool) -> list[Tensor]:
-        """Rows, carries after the last step, and, where `save`, what the adjoint needs beside."""
-        batch, length, sizes = self.shape(operands)
-        real = self.real(operands, dtype)
-        f = self.forward
-        shapes = self.result_shapes(batch, length, sizes, dtype, real, save, operands)
-        results = [torch.empty(shape, dtype=kind) for shape, kind in shapes]
-        every = self.adjoint.interval(sizes, real, length) if self.adjoint is not None else max(1, length)
-        rows, lasts = len(f.of("row")), len(f.of("last"))
-        placed: list[tuple[Tensor | None, int]] = [(x, 1) for x in results[: rows + lasts]]
-        kept = results[rows + lasts :]
-        placed += [(x, -1) for x in kept] if kept else [(None, 1)] * len(f.of("checkpoint"))
-        # rows that are sums over the split axis come in shares
-        shares = self._shares(f, sizes, real, placed, results)
-        self._call(f, batch, length, sizes, every, real, operands, placed)
-        for i, x in shares:
-            torch.sum(x, 0, out=results[i])
-        return results
-
-    def _shares(self, f: Pass, sizes: dict[str, int], real: torch.dtype, placed: list[Any], results: list[Tensor]) -> list[Any]:
-        out = []
-        pieces = self._pieces(f, sizes, real)
-        for i, r in enumerate(f.results):
-            if r[2] and pieces > 1 and placed[i][0] is not None:
-                share = torch.empty((pieces, *results[i].shape), dtype=results[i].dtype)
-                placed[i] = (share, 2)
-                out.append((i, share))
-        return out
-
-    def _pieces(self, f: Pass, sizes: dict[str, int], real: torch.dtype) -> int:
-        return -(-sizes[f.split] // f.piece(sizes, real)) if f.split and sizes[f.split] else 1
 
     @staticmethod
     def groups(batch: int) -> int:
         """Groups of sequences that share their totals; follows from the batch alone."""
         return max(1, min(batch, 64))
 
+    # ---- calls --------------------------------------------------------------------------------------------------------
+
+    def run_forward(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool) -> list[Tensor]:
+        """Rows, carries after the last step, and, where `save`, what the adjoint needs beside. `dtypes` of the rows."""
+        key = (save, *dtypes, *((operands[i].dtype, operands[i].shape, operands[i].stride()) for i in self.tensors))
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._remember(key, self._forward_plan(operands, dtypes, save))
+        return [x for x in plan.call(operands) if x is not None]
+
+    def _remember(self, key: Any, plan: Plan) -> Plan:
+        if len(self._plans) >= 256:
+            self._plans.clear()
+        self._plans[key] = plan
+        return plan
+
+    def _forward_plan(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool) -> Plan:
+        batch, length, sizes = self.shape(operands)
+        real = self.real(operands, dtypes)
+        every = self.adjoint.interval(sizes, real, length) if self.adjoint is not None else max(1, length)
+        results = self.result_shapes(operands, dtypes, save)
+        pieces = self._pieces(self.forward, sizes, real)
+        shares = [part and pieces > 1 for _, _, part, _ in self.forward.results]
+        wanted = [((pieces, *r[0]), r[1]) if r is not None and share else r for r, share in zip(results, shares, strict=True)]
+        return self._plan(self.forward, batch, length, sizes, every, real, operands, wanted, shares, self.groups(batch))
+
+    def _pieces(self, f: Pass, sizes: dict[str, int], real: torch.dtype) -> int:
+        return -(-sizes[f.split] // f.piece(sizes, real)) if f.split and sizes[f.split] else 1
+
     def run_adjoint(
         self,
         operands: Sequence[Any],
-        rows: Sequence[Tensor],
+        rows: Sequence[Tensor | None],
         kept: Sequence[Tensor],
         to_rows: Sequence[Tensor],
         to_lasts: Sequence[Tensor],
-        dtype: torch.dtype,
+        dtypes: Sequence[torch.dtype],
         wanted: Sequence[bool],
     ) -> list[Tensor | None]:
         """Gradients of the operands from cotangents of rows and of the carries after the last step; None where not wanted."""
-        b = self.adjoint
-        assert b is not None
-        batch, length, sizes = self.shape(operands)
-        real = self.real(operands, dtype)
-        every = b.interval(sizes, real, length)
         again = iter(kept)
         given: list[Any] = []
         for what, i in self.sources:
@@ -245,59 +274,64 @@ class Kernel:
                     given.append(to_lasts[i])
                 case "past":
                     given.append(rows[self.stored[i]] if self.stored[i] >= 0 else next(again))
-        used = {part for i, parts in enumerate(self.gradients) if wanted[i] for part in parts}
-        groups, pieces = self.groups(batch), self._pieces(b, sizes, real)
-        placed: list[tuple[Tensor | None, int]] = []
-        found: dict[tuple[str, int], Tensor] = {}
-        number = {"row": 0, "last": 0, "total": 0}
-        for what, axes, part, _ in b.results:
-            name = ("carry" if what == "last" else what, number[what])
-            number[what] += 1
-            if name not in used:
-                placed.append((None, 1))
-                continue
-            shape = tuple(sizes[a] for a in axes)
-            kind = real
-            if what == "row":
-                shape = (batch, length, *shape)
-                kind = next(operands[i].dtype for i, parts in enumerate(self.gradients) if name in parts) if not part else real
-                kind = kind if kind in _STORAGE or kind == real else real
-            elif what == "last":
-                shape = (batch, *shape)
-            else:
-                of = next(i for i, parts in enumerate(self.gradients) if name in parts)
-                per_sequence = self.forward.operands[of][0] == "run"
-                # a total of `run` is one for each sequence: groups of one sequence
-                shape = (batch if per_sequence else groups, *shape)
-            if part and pieces > 1:
-                shape = (pieces, *shape)
-            x = torch.empty(shape, dtype=kind)
-            placed.append((x, 2 if part and pieces > 1 else 1))
-            found[name] = x
-        kinds = [kind for kind, _ in self.forward.operands]
-        runs = any(kinds[i] == "run" and any(p[0] == "total" for p in parts) for i, parts in enumerate(self.gradients))
-        self._call(b, batch, length, sizes, every, real, given, placed, batch if runs else groups)
+        key = (
+            tuple(wanted),
+            *dtypes,
+            *((x.dtype, x.shape, x.stride()) if isinstance(x, Tensor) else None for x in given),
+            *((operands[i].dtype, operands[i].shape) for i in self.tensors),
+        )
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._remember(key, self._adjoint_plan(operands, given, dtypes, wanted))
+        made = plan.call(given)
+        found = dict(zip(self._names(), made, strict=True))
         out: list[Tensor | None] = []
         for i, (kind, _) in enumerate(self.forward.operands):
-            if not wanted[i] or not self.gradients[i]:
-                out.append(None)
-                continue
             total: Tensor | None = None
-            for part in self.gradients[i]:
+            for part in self.gradients[i] if wanted[i] else ():
                 x = found[part]
-                shares = next(p[1] for p in placed if p[0] is x) == 2
-                if shares:
-                    x = x.sum(0)
-                if part[0] == "total" and kind == "once":
-                    x = x.sum(0)
-                if part[0] == "carry" and kind == "once":
+                assert x is not None
+                if kind == "once":
                     x = x.sum(0)
                 total = x if total is None else total + x
-            assert total is not None
-            out.append(total.to(operands[i].dtype))
+            out.append(None if total is None else total.to(operands[i].dtype))
         return out
 
-    def _call(
+    def _names(self) -> list[tuple[str, int]]:
+        """The adjoint's results as `gradients` calls them."""
+        assert self.adjoint is not None
+        count = {"row": 0, "last": 0, "total": 0}
+        out = []
+        for what, _, _, _ in self.adjoint.results:
+            out.append(("carry" if what == "last" else what, count[what]))
+            count[what] += 1
+        return out
+
+    def _adjoint_plan(self, operands: Sequence[Any], given: Sequence[Any], dtypes: Sequence[torch.dtype], wanted: Sequence[bool]) -> Plan:
+        b = self.adjoint
+        assert b is not None
+        batch, length, sizes = self.shape(operands)
+        real = self.real(operands, dtypes)
+        kinds = [kind for kind, _ in self.forward.operands]
+        users = {part: i for i, parts in enumerate(self.gradients) if wanted[i] for part in parts}
+        # totals of `run` operands are one for each sequence: then every sequence is a group
+        alone = any(kinds[i] == "run" and any(p[0] == "total" for p in parts) for i, parts in enumerate(self.gradients))
+        groups, pieces = batch if alone else self.groups(batch), self._pieces(b, sizes, real)
+        results: list[tuple[tuple[int, ...], torch.dtype] | None] = []
+        shares: list[bool] = []
+        for name, (what, axes, part, _) in zip(self._names(), b.results, strict=True):
+            cut = part and pieces > 1
+            shares.append(cut)
+            if name not in users:
+                results.append(None)
+                continue
+            shape = tuple(sizes[a] for a in axes)
+            kind = operands[users[name]].dtype if what == "row" and not cut and len(self.gradients[users[name]]) == 1 else real
+            lead = {"row": (batch, length), "last": (batch,), "total": (max(1, groups),)}[what]
+            results.append((((pieces,) if cut else ()) + lead + shape, kind if _word(kind, real) else real))
+        return self._plan(b, batch, length, sizes, b.interval(sizes, real, length), real, given, results, shares, max(1, groups))
+
+    def _plan(
         self,
         f: Pass,
         batch: int,
@@ -306,73 +340,74 @@ class Kernel:
         every: int,
         real: torch.dtype,
         operands: Sequence[Any],
-        placed: Sequence[tuple[Tensor | None, int]],
-        groups: int | None = None,
-    ) -> None:
-        """One call of the C function."""
-        kept: list[Tensor] = []
-        addresses: list[int] = []
+        results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
+        shares: Sequence[bool],
+        groups: int,
+    ) -> Plan:
+        """What one layout comes to."""
         steps: list[int] = []
-        numbers: list[float] = []
         storage: list[str] = []
-        for (kind, axes), x in zip(f.operands, operands, strict=True):
+        fixes: list[tuple[int, torch.dtype, bool]] = []
+        pasts = iter([i for what, i in self.sources if what == "past"] if f is self.adjoint else [])
+        for i, ((kind, axes), x) in enumerate(zip(f.operands, operands, strict=True)):
             if kind == "number":
-                numbers.append(float(x))
                 continue
-            word = "plain" if x.dtype == real else _STORAGE.get(x.dtype, "") if real == torch.float32 else ""
-            if not word:
-                x, word = x.to(real), "plain"
+            word = _word(x.dtype, real)
             by = x.stride()
-            if kind in ("step", "past") and axes and by[-1] != 1 and x.shape[-1] > 1:
-                x = x.contiguous()
-                by = x.stride()
-            kept.append(x)
-            addresses.append(x.data_ptr())
-            storage.append(word)
-            if kind == "step":
-                steps += by
-            elif kind == "run":
-                steps += (by[0], 0, *by[1:])
-            elif kind == "past":
-                # a row [batch, time, …] or checkpoints [time, batch, …]
-                steps += by if len(by) == len(axes) + 2 and self._is_row(f, x, kept, operands) else (by[1], by[0], *by[2:])
-            else:
-                steps += (0, 0, *by)
-        for (what, axes, _, _), (x, form) in zip(f.results, placed, strict=True):
-            if x is None:
-                addresses.append(0)
-                storage.append("plain")
+            whole = kind in ("step", "past") and bool(axes) and by[-1] != 1 and x.shape[-1] > 1
+            if not word or whole:
+                fixes.append((i, x.dtype if word else real, whole))
+                by = _steps_of(tuple(x.shape)) if whole else x.to(real).stride()
+            storage.append(word or "plain")
+            match kind:
+                case "step":
+                    steps += by
+                case "run":
+                    steps += (by[0], 0, *by[1:])
+                case "past":
+                    # a row [batch, time, …], or checkpoints [time, batch, …]
+                    steps += by if self.stored[next(pasts)] >= 0 else (by[1], by[0], *by[2:])
+                case _:
+                    steps += (0, 0, *by)
+        for (what, axes, _, _), r, share in zip(f.results, results, shares, strict=True):
+            if r is None:
                 steps += [0] * (len(axes) + 3)
+                storage.append("plain")
                 continue
-            by = x.stride()
-            addresses.append(x.data_ptr())
-            storage.append("plain" if x.dtype == real else _STORAGE[x.dtype])
-            share = 0
-            if form == 2:
-                share, by = by[0], by[1:]
+            by = _steps_of(r[0])
+            part, by = (by[0], by[1:]) if share else (0, by)
+            storage.append(_word(r[1], real))
             if what == "row":
-                steps += (*by, share)
+                steps += (*by, part)
             elif what == "checkpoint":
-                steps += (by[1], by[0], *by[2:], share)
+                steps += (by[1], by[0], *by[2:], part)
             else:
-                steps += (by[0], 0, *by[1:], share)
-            kept.append(x)
-        groups = self.groups(batch) if groups is None else groups
+                steps += (by[0], 0, *by[1:], part)
         sized = [batch, length, groups, every, f.piece(sizes, real), *(sizes[a] for a in f.axes)]
         work = batch * length * math.prod(sizes.values())
-        threads = 1 if work < SMALL_WORK else torch.get_num_threads()
-        function = self.units[f.name].function(f.name, real, tuple(storage))
-        n, s, p = (
+        return Plan(
+            self.units[f.name].function(f.name, real, tuple(storage)),
             (ctypes.c_int64 * len(sized))(*sized),
-            (ctypes.c_int64 * len(steps))(*steps),
-            (ctypes.c_void_p * len(addresses))(*addresses),
+            (ctypes.c_int64 * max(1, len(steps)))(*steps),
+            1 if work < SMALL_WORK else torch.get_num_threads(),
+            tuple(fixes),
+            tuple(results),
+            tuple(shares),
+            tuple(i for i, (kind, _) in enumerate(f.operands) if kind == "number"),
+            tuple(i for i, (kind, _) in enumerate(f.operands) if kind != "number"),
         )
-        c = (ctypes.c_double * max(1, len(numbers)))(*numbers)
-        if function(n, p, s, c, threads):
-            raise MemoryError(f"{f.name}: no memory for {groups} tasks")
 
-    def _is_row(self, f: Pass, x: Tensor, kept: list[Tensor], operands: Sequence[Any]) -> bool:
-        """Whether the past operand just placed is a row of the forward pass."""
-        i = next(i for i, o in enumerate(operands) if o is x or o is kept[-1])
-        what, carry = self.sources[i]
-        return bool(what == "past" and self.stored[carry] >= 0)
+
+def _word(dtype: torch.dtype, real: torch.dtype) -> str:
+    """What a slot of this type is called in C; "" where it has to be converted."""
+    return "plain" if dtype == real else _STORAGE.get(dtype, "") if real == torch.float32 else ""
+
+
+def _steps_of(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The steps of a contiguous tensor."""
+    out: list[int] = []
+    step = 1
+    for n in reversed(shape):
+        out.append(step)
+        step *= max(1, n)
+    return tuple(reversed(out))

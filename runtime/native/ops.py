@@ -16,26 +16,30 @@ from torch.autograd.function import once_differentiable
 
 from seqc.runtime.native.kernel import Kernel
 
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+"""Types of rows, as the registered ops number them."""
 
-def run(kernel: Kernel, operands: Sequence[Any], dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """Rows, then carries after the last step. `operands` in the kernel's order, numbers among them; `dtype` of the rows."""
+
+def run(kernel: Kernel, operands: Sequence[Any], dtypes: torch.dtype | Sequence[torch.dtype]) -> tuple[Tensor, ...]:
+    """Rows, then carries after the last step. `operands` in the kernel's order, numbers among them; `dtypes` of the rows."""
+    if isinstance(dtypes, torch.dtype):
+        dtypes = (dtypes,) * kernel.rows
     tensors = [operands[i] for i in kernel.tensors]
-    if (
-        torch.compiler.is_compiling()
-        or any(type(x) is not Tensor and not isinstance(x, torch.nn.Parameter) for x in tensors)
-        or _transformed()
-    ):
+    if torch.compiler.is_compiling() or _wrapped(tensors):
         numbers = [float(x) for x in operands if not isinstance(x, Tensor)]
-        count = len(kernel.forward.of("row")) + len(kernel.forward.of("last"))
-        return tuple(torch.ops.seqc.kernel(kernel.key, tensors, numbers, dtype)[:count])
+        results = torch.ops.seqc.kernel(kernel.key, tensors, numbers, [DTYPES.index(d) for d in dtypes])
+        return tuple(results[: kernel.rows + kernel.lasts])
     if torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
         numbers = [x for x in operands if not isinstance(x, Tensor)]
-        out: tuple[Tensor, ...] = _Differentiable.apply(kernel, dtype, numbers, *tensors)
+        out: tuple[Tensor, ...] = _Differentiable.apply(kernel, dtypes, numbers, *tensors)
         return out
-    return tuple(kernel.run_forward(operands, dtype, False))
+    return tuple(kernel.run_forward(operands, dtypes, False))
 
 
-def _transformed() -> bool:
+def _wrapped(tensors: Sequence[Tensor]) -> bool:
+    """Whether these are no plain tensors in memory: fakes, tensors on meta, those of functorch."""
+    if any(type(x) is not Tensor and type(x) is not torch.nn.Parameter or x.is_meta for x in tensors):
+        return True
     active = getattr(torch._C, "_are_functorch_transforms_active", None)
     return bool(active()) if active is not None else False
 
@@ -50,47 +54,43 @@ class _Differentiable(torch.autograd.Function):
     """The kernel as one node of the autograd graph."""
 
     @staticmethod
-    def forward(ctx: Any, kernel: Kernel, dtype: torch.dtype, numbers: Sequence[float], *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, kernel: Kernel, dtypes: Sequence[torch.dtype], numbers: Sequence[float], *tensors: Tensor) -> tuple[Tensor, ...]:
         operands = _joined(kernel, tensors, numbers)
-        results = kernel.run_forward(operands, dtype, True)
-        rows, lasts = len(kernel.forward.of("row")), len(kernel.forward.of("last"))
+        results = kernel.run_forward(operands, dtypes, True)
+        known = kernel.rows + kernel.lasts
         needed = sorted({i for i in kernel.stored if i >= 0})
-        ctx.kernel, ctx.dtype, ctx.numbers, ctx.count, ctx.needed = kernel, dtype, numbers, len(tensors), needed
-        ctx.rows, ctx.lasts = rows, lasts
-        ctx.save_for_backward(*tensors, *(results[i] for i in needed), *results[rows + lasts :])
-        return tuple(results[: rows + lasts])
+        ctx.kernel, ctx.dtypes, ctx.numbers, ctx.count, ctx.needed = kernel, dtypes, numbers, len(tensors), needed
+        ctx.save_for_backward(*tensors, *(results[i] for i in needed), *results[known:])
+        return tuple(results[:known])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        kernel = ctx.kernel
+        kernel: Kernel = ctx.kernel
         saved = ctx.saved_tensors
         tensors, rest = saved[: ctx.count], saved[ctx.count :]
-        rows: list[Any] = [None] * ctx.rows
+        rows: list[Tensor | None] = [None] * kernel.rows
         for i, x in zip(ctx.needed, rest, strict=False):
             rows[i] = x
         kept = rest[len(ctx.needed) :]
         operands = _joined(kernel, tensors, ctx.numbers)
         flags = iter(ctx.needs_input_grad[3:])
         wanted = [False if kind == "number" else next(flags) for kind, _ in kernel.forward.operands]
-        found = kernel.run_adjoint(operands, rows, kept, given[: ctx.rows], given[ctx.rows :], ctx.dtype, wanted)
+        found = kernel.run_adjoint(operands, rows, kept, given[: kernel.rows], given[kernel.rows :], ctx.dtypes, wanted)
         return (None, None, None, *(g for g, (kind, _) in zip(found, kernel.forward.operands, strict=True) if kind != "number"))
 
 
 @torch.library.custom_op("seqc::kernel", mutates_args=())
-def _kernel(key: str, tensors: Sequence[Tensor], numbers: Sequence[float], dtype: torch.dtype) -> list[Tensor]:
+def _kernel(key: str, tensors: Sequence[Tensor], numbers: Sequence[float], dtypes: Sequence[int]) -> list[Tensor]:
     kernel = Kernel.registry[key]
-    return kernel.run_forward(_joined(kernel, tensors, numbers), dtype, True)
+    return kernel.run_forward(_joined(kernel, tensors, numbers), [DTYPES[d] for d in dtypes], True)
 
 
 @_kernel.register_fake
-def _(key: str, tensors: Sequence[Tensor], numbers: Sequence[float], dtype: torch.dtype) -> list[Tensor]:
+def _(key: str, tensors: Sequence[Tensor], numbers: Sequence[float], dtypes: Sequence[int]) -> list[Tensor]:
     kernel = Kernel.registry[key]
-    operands = _joined(kernel, tensors, numbers)
-    batch, length, sizes = kernel.shape(operands)
-    real = kernel.real(operands, dtype)
-    shapes = kernel.result_shapes(batch, length, sizes, dtype, real, True, operands)
-    return [tensors[0].new_empty(shape, dtype=kind) for shape, kind in shapes]
+    shapes = kernel.result_shapes(_joined(kernel, tensors, numbers), [DTYPES[d] for d in dtypes], True)
+    return [tensors[0].new_empty(r[0], dtype=r[1]) for r in shapes if r is not None]
 
 
 @torch.library.custom_op("seqc::kernel_adjoint", mutates_args=())
@@ -100,14 +100,16 @@ def _kernel_adjoint(
     numbers: Sequence[float],
     results: Sequence[Tensor],
     given: Sequence[Tensor],
-    dtype: torch.dtype,
+    dtypes: Sequence[int],
 ) -> list[Tensor]:
     kernel = Kernel.registry[key]
     operands = _joined(kernel, tensors, numbers)
-    rows, lasts = len(kernel.forward.of("row")), len(kernel.forward.of("last"))
+    known = kernel.rows + kernel.lasts
     wanted = [kind != "number" for kind, _ in kernel.forward.operands]
-    to_lasts = given[rows : rows + lasts]
-    found = kernel.run_adjoint(operands, results[:rows], results[rows + lasts :], given[:rows], to_lasts, dtype, wanted)
+    kinds = [DTYPES[d] for d in dtypes]
+    found = kernel.run_adjoint(
+        operands, results[: kernel.rows], results[known:], given[: kernel.rows], given[kernel.rows : known], kinds, wanted
+    )
     return [torch.zeros_like(operands[i]) if g is None else g.contiguous() for i, g in enumerate(found) if wanted[i]]
 
 
@@ -118,21 +120,21 @@ def _(
     numbers: Sequence[float],
     results: Sequence[Tensor],
     given: Sequence[Tensor],
-    dtype: torch.dtype,
+    dtypes: Sequence[int],
 ) -> list[Tensor]:
     return [x.new_empty(x.shape) for x in tensors]
 
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
-    key, tensors, numbers, dtype = inputs
-    ctx.key, ctx.numbers, ctx.dtype, ctx.count = key, numbers, dtype, len(tensors)
+    key, tensors, numbers, dtypes = inputs
+    ctx.key, ctx.numbers, ctx.dtypes, ctx.count = key, numbers, dtypes, len(tensors)
     ctx.save_for_backward(*tensors, *output)
 
 
 def _backward(ctx: Any, given: Sequence[Tensor]) -> tuple[Any, ...]:
     saved = ctx.saved_tensors
     tensors, results = saved[: ctx.count], saved[ctx.count :]
-    found = torch.ops.seqc.kernel_adjoint(ctx.key, list(tensors), ctx.numbers, list(results), list(given), ctx.dtype)
+    found = torch.ops.seqc.kernel_adjoint(ctx.key, list(tensors), ctx.numbers, list(results), list(given), ctx.dtypes)
     return None, list(found), None, None
 
 
