@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from seqc.compiler.diagnostics.diagnostic import Rejected
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
-from seqc.compiler.lower.reference import contractions, elementwise, invokes, reads, reshaping  # noqa: F401  (they register their rules)
+from seqc.compiler.lower.reference import contractions, convolutions, elementwise, invokes, leaves, reads, reshaping  # noqa: F401  (their rules)
 from seqc.compiler.lower.reference.build import build_lines, const_lines, initial_lines, parameters_of
 from seqc.compiler.lower.reference.emitter import Emitter
-from seqc.compiler.lower.reference.heads import Heads, doc_line, wrapped
+from seqc.compiler.lower.reference.heads import Heads, doc_line
 from seqc.compiler.lower.reference.layout import CHAIN, Code, Layout
 from seqc.compiler.lower.reference.prepare import prepared
 from seqc.compiler.lower.reference.program import called_keys, callees_first, check_scope, class_names, keeps_state
@@ -26,6 +26,7 @@ from seqc.compiler.lower.reference.starts import Starts
 from seqc.compiler.lower.reference.statements import items, kept_text, note
 from seqc.compiler.lower.reference.streams import looks_ahead
 from seqc.compiler.lower.reference.tables import sites_text, table_text
+from seqc.compiler.lower.reference.text import wrapped
 
 
 @dataclass(slots=True)

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.emitter import Emitter
+from seqc.compiler.lower.reference.fields import signature
 from seqc.compiler.lower.reference.histories import Field, History, histories_of, uses_count
 from seqc.compiler.lower.reference.invokes import Place, places_of
 from seqc.compiler.lower.reference.layout import Code
 from seqc.compiler.lower.reference.names import Namer
 from seqc.compiler.lower.reference.program import keeps_state
-from seqc.compiler.lower.reference.reads import signature
 from seqc.compiler.lower.reference.reshaping import scan_axes
 from seqc.compiler.lower.reference.schedule import Item, arrange, chain_of, closed, edges_of, needed
 

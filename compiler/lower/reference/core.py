@@ -175,7 +175,7 @@ class Core:
         if levels & inner or own and inner:
             return False
         if self.tracked:
-            from seqc.compiler.lower.reference.reads import point_of, signature
+            from seqc.compiler.lower.reference.fields import point_of, signature
 
             for r in x.reads(e):
                 key = self.tracked.get(signature(r))

@@ -58,7 +58,7 @@ class Emitter(Shapes):
 
     def escaped(self, key: str, s: Scope) -> Code | None:
         """A value that a finished loop over time has computed: stacked, from now on."""
-        from seqc.compiler.lower.reference.statements import stack_out
+        from seqc.compiler.lower.reference.time_loops import stack_out
 
         timed: Scope | None = None
         for a in s.above():
@@ -91,7 +91,7 @@ class Emitter(Shapes):
 
     def family_here(self, name: str, s: Scope) -> Code | None:
         """A value of this level that another loop over the same level has computed."""
-        from seqc.compiler.lower.reference.statements import collect, computed_in
+        from seqc.compiler.lower.reference.level_loops import collect, computed_in
 
         v = self.table.get(name.split(".")[0] if name not in self.table else name)
         if v is None or not v.level:
@@ -248,7 +248,7 @@ class Emitter(Shapes):
         for a in here.above():
             if key in a.known:
                 return a.known[key]
-        from seqc.compiler.lower.reference.reads import present
+        from seqc.compiler.lower.reference.fields import present
 
         now = present(self, name, here)
         axes = tuple(a for a in now.layout.axes)

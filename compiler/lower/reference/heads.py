@@ -7,6 +7,7 @@ from seqc.compiler.lower.reference.common import Common
 from seqc.compiler.lower.reference.histories import Field
 from seqc.compiler.lower.reference.names import keyword_argument
 from seqc.compiler.lower.reference.tables import inputs_text
+from seqc.compiler.lower.reference.text import wrapped
 
 
 class Heads(Common):
@@ -97,14 +98,6 @@ def signature_lines(
     parts += [f"{keyword_argument(v.name)}: Any = None" for v in others]
     parts += [f"{o}: Any = {'()' if o == 'watch' else 'None'}" for o in options]
     return wrapped(f"def {name}(", parts, f") -> {result}:")
-
-
-def wrapped(head: str, parts: list[str], end: str) -> list[str]:
-    """`head part, part end` on one line where it fits, else a line each."""
-    one = head + ", ".join(parts) + end
-    if len(one) <= 110:
-        return [one]
-    return [head, *(f"    {p}," for p in parts), end]
 
 
 def doc_line(body: spec.Body) -> str:

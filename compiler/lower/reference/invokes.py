@@ -14,6 +14,7 @@ from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.emitter import Emitter, minus, refuse, rule
 from seqc.compiler.lower.reference.layout import BATCH, CHAIN, Code, Layout, spelled
 from seqc.compiler.lower.reference.scope import Scope
+from seqc.compiler.lower.reference.text import wrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def called(
     if params:
         parts.append("params={" + ", ".join(f"{n!r}: ({c.text}, {spelled(c.layout, m.chain)!r})" for n, c in params) + "}")
     var = m.namer.fresh(place.path)
-    s.block.add(f"{var} = calls.call({', '.join(parts)})")
+    s.block.add("\n".join(wrapped(f"{var} = calls.call(", parts, ")")))
     keep_state(m, place, var, s)
     s.known[f"call {id(e)}"] = Code(var, Layout())
     return {n: Code(f"{var}[{n!r}]", la, dict((o, k) for o, _, k in outs)[n]) for n, la in wanted.items()}

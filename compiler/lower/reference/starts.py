@@ -6,11 +6,10 @@ from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.common import Common
 from seqc.compiler.lower.reference.emitter import Emitter
-from seqc.compiler.lower.reference.heads import wrapped
 from seqc.compiler.lower.reference.histories import Field
 from seqc.compiler.lower.reference.layout import Code, Layout
 from seqc.compiler.lower.reference.scope import LevelLoop, Scope
-from seqc.compiler.lower.reference.text import Block
+from seqc.compiler.lower.reference.text import Block, wrapped
 
 
 class Starts(Common):

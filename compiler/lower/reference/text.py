@@ -44,3 +44,11 @@ class Block:
             else:
                 out += i.lines(depth)
         return out
+
+
+def wrapped(head: str, parts: list[str], end: str) -> list[str]:
+    """`head part, part end` on one line where it fits, else a line each."""
+    one = head + ", ".join(parts) + end
+    if len(one) <= 110:
+        return [one]
+    return [head, *(f"    {p}," for p in parts), end]
