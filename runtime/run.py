@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqc.runtime.topology import Chain
+
 FAR = 2**40
 
 
@@ -172,6 +174,15 @@ class Run:
         return torch.where(counts > 0, last, before)
 
     # ---- loops over time ----------------------------------------------------------------------------------------------
+
+    @property
+    def topology(self) -> Chain:
+        """Along what this run goes."""
+        return Chain(self.length or 0)
+
+    def each(self, *rows: Any) -> Any:
+        """The steps in order, each with its row of every sequence given."""
+        return self.topology.walk(*rows)
 
     def restart(self, n: int, was: Any, start: Any) -> Any:
         """Values carried into step `n`: `start` for the sequences that are reset there."""

@@ -31,7 +31,7 @@ def time_loop(m: Emitter, item: Item, s: Scope) -> None:
     lift = outside.nest()
     outside.add(f"# one step after the other: {', '.join(sorted(names, key=list(m.table).index))}")
     head = s.block.nest()
-    loop = s.block.nest("for n_step in range(run.length):")
+    loop = s.block.nest("for n_step, _ in run.each():")
     top, main, tail = loop.nest(), loop.nest(), loop.nest()
     after = s.block.nest()
     s.block = lift
@@ -83,10 +83,9 @@ def replace_rows(loop: TimeLoop | None, block: Block) -> TimeLoop:
     """Writes the loop's header, once it is known which sequences it takes rows of."""
     assert loop is not None
     rows = list(loop.sources.items())
-    if len(rows) == 1:
-        block.header = f"for n_step, {rows[0][0]} in enumerate({rows[0][1]}):"
-    elif rows:
-        block.header = f"for n_step, ({', '.join(r for r, _ in rows)}) in enumerate(zip({', '.join(t for _, t in rows)}, strict=True)):"
+    if rows:
+        names = ", ".join(r for r, _ in rows) + ("," if len(rows) == 1 else "")
+        block.header = f"for n_step, ({names}) in run.each({', '.join(t for _, t in rows)}):"
     return loop
 
 
