@@ -1,8 +1,8 @@
 """Kernels of the native backend in torch: autograd, registered ops for tracing, and the short way round both.
 
 `run(kernel, operands, dtype)` is what generated modules call. Without gradients and outside of any tracing it calls the
-library directly; with gradients through an autograd function; while a graph is traced (torch.compile, fake or meta tensors,
-functorch) through the registered ops `seqc::kernel` and `seqc::kernel_adjoint`, which name the kernel by its key.
+library directly; with gradients through an autograd function; while a graph is traced (torch.compile, fake or
+meta tensors) through the registered ops `seqc::kernel` and `seqc::kernel_adjoint`, which name the kernel by its key.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd.function import once_differentiable
 
 from seqc.runtime.native.kernel import Kernel
@@ -25,23 +26,20 @@ def run(kernel: Kernel, operands: Sequence[Any], dtypes: torch.dtype | Sequence[
     if isinstance(dtypes, torch.dtype):
         dtypes = (dtypes,) * kernel.rows
     tensors = [operands[i] for i in kernel.tensors]
-    if torch.compiler.is_compiling() or _wrapped(tensors):
+    if torch.compiler.is_compiling() or any(_elsewhere(x) for x in tensors):
         numbers = [float(x) for x in operands if not isinstance(x, Tensor)]
         results = torch.ops.seqc.kernel(kernel.key, tensors, numbers, [DTYPES.index(d) for d in dtypes])
         return tuple(results[: kernel.rows + kernel.lasts])
     if torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
         numbers = [x for x in operands if not isinstance(x, Tensor)]
         out: tuple[Tensor, ...] = _Differentiable.apply(kernel, dtypes, numbers, *tensors)
-        return out
+        return out[: kernel.rows + kernel.lasts]
     return tuple(kernel.run_forward(operands, dtypes, False))
 
 
-def _wrapped(tensors: Sequence[Tensor]) -> bool:
-    """Whether these are no plain tensors in memory: fakes, tensors on meta, those of functorch."""
-    if any(type(x) is not Tensor and type(x) is not torch.nn.Parameter or x.is_meta for x in tensors):
-        return True
-    active = getattr(torch._C, "_are_functorch_transforms_active", None)
-    return bool(active()) if active is not None else False
+def _elsewhere(x: Tensor) -> bool:
+    """Whether a tensor has no numbers in memory: a fake, or one on meta."""
+    return x.is_meta or type(x) is not Tensor and isinstance(x, FakeTensor)
 
 
 def _joined(kernel: Kernel, tensors: Sequence[Tensor], numbers: Sequence[float]) -> list[Any]:
@@ -54,14 +52,19 @@ class _Differentiable(torch.autograd.Function):
     """The kernel as one node of the autograd graph."""
 
     @staticmethod
-    def forward(ctx: Any, kernel: Kernel, dtypes: Sequence[torch.dtype], numbers: Sequence[float], *tensors: Tensor) -> tuple[Tensor, ...]:
-        operands = _joined(kernel, tensors, numbers)
-        results = kernel.run_forward(operands, dtypes, True)
+    def forward(kernel: Kernel, dtypes: Sequence[torch.dtype], numbers: Sequence[float], *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Rows, carries after the last step, and what the adjoint needs beside."""
+        return tuple(kernel.run_forward(_joined(kernel, tensors, numbers), dtypes, True))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Keeps operands, and of the results what the adjoint reads."""
+        kernel, dtypes, numbers, *tensors = inputs
         known = kernel.rows + kernel.lasts
         needed = sorted({i for i in kernel.stored if i >= 0})
         ctx.kernel, ctx.dtypes, ctx.numbers, ctx.count, ctx.needed = kernel, dtypes, numbers, len(tensors), needed
-        ctx.save_for_backward(*tensors, *(results[i] for i in needed), *results[known:])
-        return tuple(results[:known])
+        ctx.mark_non_differentiable(*output[known:])
+        ctx.save_for_backward(*tensors, *(output[i] for i in needed), *output[known:])
 
     @staticmethod
     @once_differentiable
@@ -76,7 +79,8 @@ class _Differentiable(torch.autograd.Function):
         operands = _joined(kernel, tensors, ctx.numbers)
         flags = iter(ctx.needs_input_grad[3:])
         wanted = [False if kind == "number" else next(flags) for kind, _ in kernel.forward.operands]
-        found = kernel.run_adjoint(operands, rows, kept, given[: kernel.rows], given[kernel.rows :], ctx.dtypes, wanted)
+        to_lasts = given[kernel.rows : kernel.rows + kernel.lasts]
+        found = kernel.run_adjoint(operands, rows, kept, given[: kernel.rows], to_lasts, ctx.dtypes, wanted)
         return (None, None, None, *(g for g, (kind, _) in zip(found, kernel.forward.operands, strict=True) if kind != "number"))
 
 
@@ -135,7 +139,8 @@ def _backward(ctx: Any, given: Sequence[Tensor]) -> tuple[Any, ...]:
     saved = ctx.saved_tensors
     tensors, results = saved[: ctx.count], saved[ctx.count :]
     found = torch.ops.seqc.kernel_adjoint(ctx.key, list(tensors), ctx.numbers, list(results), list(given), ctx.dtypes)
-    return None, list(found), None, None
+    # an empty list counts as a structure of its own
+    return None, list(found), None if ctx.numbers else [], None if ctx.dtypes else []
 
 
 _kernel.register_autograd(_backward, setup_context=_setup)
