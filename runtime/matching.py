@@ -4,7 +4,8 @@ Used twice, so it stands where both can reach it: by the checker, and by generat
 the checker has not seen. No torch here.
 
 In order: what the call says (`i = t`, `D = T`), then equal names, then, dims among dims and indices among indices, the only
-one left on both sides (several indices in their order, where as many are left: pixels are pixels). What the argument has beyond that is *mapped over*; what the argument lacks is filled by repeating it.
+one left on both sides (several indices in their order, where as many are left: pixels are pixels). What the argument has beyond
+that is *mapped over*; what the argument lacks is filled by repeating it.
 """
 
 from __future__ import annotations

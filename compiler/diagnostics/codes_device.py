@@ -38,13 +38,6 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     ),
     _E(
         "SEQ0604",
-        "no kernel for a recurrence",
-        "The native backend has kernels for recurrences whose update is elementwise (affine or not, with inner axes that are "
-        "contracted). This one mixes its state in another way: through recurrent weights, a matrix product or a solve. `auto` "
-        "takes the reference for it; an explicit `native` is this error.",
-    ),
-    _E(
-        "SEQ0604",
         "a loop over time has no native kernel",
         "The native backend compiles loops over time whose updates are elementwise or contract axes that the state has already. "
         "This one is something else, as the message says: a learned matrix on the state, a derivative inside the step, a read "

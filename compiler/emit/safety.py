@@ -55,7 +55,8 @@ OWNERS: dict[str, frozenset[str]] = {
     ),
     "native": frozenset("call ready reset valid".split()),
     "self": frozenset(
-        "_forward _loss begun const held hole levels make make_levels place sequence_given sequence_given_native sequence_native start target child own setting".split()
+        "_forward _loss begun const held hole levels make make_levels place sequence_given sequence_given_native sequence_native "
+        "start target child own setting".split()
     ),
 }
 """What may be called of each module, of the run and of the module itself."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import seqc
 import torch
 from torch import Tensor
+
+import seqc
 
 F64 = torch.float64
 

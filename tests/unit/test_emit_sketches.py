@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from seqc.compiler.diagnostics.diagnostic import Rejected
 from seqc.compiler.driver.pipeline import compiled
 from seqc.compiler.driver.target import target_of

@@ -1,6 +1,6 @@
 """The lattice on small cells: one for each row of the class table and each definition of design.md."""
 
-# ruff: noqa: E501  (a case is one line of text, longer than a line of code)
+
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from seqc.compiler.diagnostics.diagnostic import Rejected
 from seqc.compiler.diagnostics.suggest import did_you_mean
 from seqc.compiler.driver.load import load
 from seqc.compiler.driver.pipeline import Run, compiled
@@ -24,7 +25,7 @@ from seqc.compiler.ir.spec import Body
 
 def build(options: TrainOptions) -> tuple[nn.Module, dict[str, str]]:
     """The model with freshly drawn parameters, and texts for its checkpoints. Raises `Unusable` and `Rejected`."""
-    run = compiled(Target(options.spec, options.body))
+    run = _found(Target(options.spec, options.body))
     body = _model(run)
     texts = _texts(run, "")
     given: dict[str, Any] = dict(options.dims)
@@ -34,7 +35,7 @@ def build(options: TrainOptions) -> tuple[nn.Module, dict[str, str]]:
             there = f"its holes are {', '.join(holes)}" if holes else "it has none"
             raise Unusable(f"`{body.name}` has no hole `{name}`", did_you_mean(name, holes) or there)
         target = target_of(spec)
-        filler = compiled(target)
+        filler = _found(target)
         texts |= _texts(filler, f"{name}: ")
         given[name] = getattr(load(target.spec), main_body(filler.bodies, target).name)
     resolve(body, options.dims)
@@ -45,6 +46,17 @@ def build(options: TrainOptions) -> tuple[nn.Module, dict[str, str]]:
         raise Unusable(str(wrong)) from None
     assert isinstance(model, nn.Module)
     return model.to(options.device), {"spec": run.text, "sources": json.dumps(texts), "model": body.name}
+
+
+def _found(target: Target) -> Run:
+    """The compiled spec; one that is not there is a mistake in the command, not in a spec."""
+    try:
+        return compiled(target)
+    except Rejected as wrong:
+        missing = [d for d in wrong.diagnostics if d.code == "SEQ0280"]
+        if missing:
+            raise Unusable(missing[0].message, missing[0].label or missing[0].help) from None
+        raise
 
 
 def size_of(options: TrainOptions, dim: str, otherwise: int) -> int:
