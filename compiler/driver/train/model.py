@@ -20,6 +20,7 @@ from seqc.compiler.driver.sizes import resolve
 from seqc.compiler.driver.target import Target, main_body, target_of
 from seqc.compiler.driver.train.options import TrainOptions
 from seqc.compiler.driver.usage import Unusable
+from seqc.compiler.frontend.bundled import bundled
 from seqc.compiler.ir.spec import Body
 
 
@@ -55,7 +56,7 @@ def _found(target: Target) -> Run:
     except Rejected as wrong:
         missing = [d for d in wrong.diagnostics if d.code == "SEQ0280"]
         if missing:
-            raise Unusable(missing[0].message, missing[0].label or missing[0].help) from None
+            raise Unusable(missing[0].message, did_you_mean(target.spec, list(bundled())) or missing[0].help) from None
         raise
 
 
