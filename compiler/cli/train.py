@@ -26,7 +26,7 @@ _NUMBERS: tuple[tuple[str, type, str], ...] = (
     ("decay", float, "weight decay (default: 0.1)"),
     ("clip", float, "largest norm of the gradient (default: 1)"),
     ("seed", int, "seed of parameters, data and sample (default: 0)"),
-    ("threads", int, "threads to use (default: as many as torch wants)"),
+    ("threads", int, "threads to use (default: 1 for a model below 4 M parameters, else what torch takes)"),
     ("score", int, "held-out bytes to score at the end, at most (default: 2000000)"),
     ("sample", int, "bytes of text to write at the end (default: 600)"),
     ("temperature", float, "how bold that text is (default: 0.7)"),

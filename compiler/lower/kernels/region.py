@@ -124,8 +124,9 @@ class Chooser:
                 fit.append(names)
         groups: list[frozenset[str]] = []
         for names in fit:
-            if groups and not self.between(self.grown(groups[-1] | names, groups[:-1])):
-                groups[-1] = groups[-1] | names
+            both = groups[-1] | names if groups else names
+            if groups and not self.unfit(both) and not self.between(self.grown(both, groups[:-1])):
+                groups[-1] = both
             else:
                 groups.append(names)
         sets: list[frozenset[str]] = []

@@ -269,7 +269,9 @@ class Tracer:
                 return self.fitted(self.trace(a), tuple(i for i in e.axes if i != self.chain), e.type)
             case x.Contract(left=a, right=b, over=over):
                 left, right = self.trace(a), self.trace(b)
-                self.fits(*(v for v, side in ((left, a), (right, b)) if self.depends(side)), product=(left, right))
+                # weights are no room: a product with them has their size at each step
+                big = [v for v, side in ((left, a), (right, b)) if self.depends(side) or self.kind_of(side) == "step"]
+                self.fits(*big, product=(left, right))
                 return self.summed(self.product(left, right), over)
             case x.Reduce():
                 return self.reduce(e)
@@ -491,7 +493,7 @@ class Tracer:
     # ---- reductions ---------------------------------------------------------------------------------------------------
 
     def fits(self, *operands: Value, product: tuple[Value, Value]) -> None:
-        """A contraction is computed here if its product has no more axes than an operand of the kernel's or a carried value."""
+        """A contraction is computed here if its product has no more axes than a carried value, or an operand that has steps."""
         have = frozenset(a for v in product for p in v.parts if isinstance(p, Var) for a in p.axes)
         sets = [frozenset(p.axes) for v in operands for p in v.parts if isinstance(p, Var)]
         sets += [frozenset(c.axes) for c in self.carried.values()] + self.room

@@ -22,6 +22,7 @@ from seqc.compiler.lower.native.emit import Made, made
 from seqc.compiler.lower.reference.body import Class, Lowering, callees_first, check_scope, class_names, loops
 from seqc.compiler.lower.reference.emitter import Emitter
 from seqc.compiler.lower.reference.layout import ATOM, Code, Layout, moved
+from seqc.compiler.lower.reference.prepare import prepared
 from seqc.compiler.lower.reference.schedule import Item
 from seqc.compiler.lower.reference.scope import Scope
 from seqc.compiler.lower.reference.statements import comment, items, note, remember
@@ -65,7 +66,7 @@ def lower(program: spec.Program, source: str) -> tuple[list[Class], dict[str, Na
     out: list[Class] = []
     found: dict[str, Native] = {}
     for key in callees_first(program):
-        body = program.bodies[key]
+        body = prepared(program.bodies[key])
         check_scope(body)
         where = source if key in program.exports else f"{key.partition(':')[0].replace('.', '/')}.seq"
         lowering = NativeLowering(program, body, names, where)
