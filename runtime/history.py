@@ -59,6 +59,13 @@ def levels_stacked(run: Run, rows: list[list[Tensor]], levels: int, dtype: torch
     return [torch.empty(run.batch, 0, *sizes, dtype=dtype, device=run.device) for _ in range(levels)]
 
 
+def level_rows(run: Run, levels: list[Tensor]) -> list[tuple[Tensor, ...]]:
+    """For each step, the rows of the sequences of all levels."""
+    if not levels:
+        return [()] * (run.length or 0)
+    return list(zip(*(x.unbind(1) for x in levels), strict=True))
+
+
 def levels_padded(rows: list[Tensor], levels: int, like: Tensor) -> Tensor:
     """The levels so far as a last axis, 0 at those still to come."""
     return torch.stack([*rows, *[torch.zeros_like(like)] * (levels - len(rows))], -1)

@@ -53,12 +53,12 @@ def held(text: str) -> None:
 def test_mutants(path: Path) -> None:
     text = path.read_text("utf-8")
     for number, mutant in enumerate(text_mutants(text, EACH, seed=len(text))):
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             held(mutant)
         except Exception as wrong:
             raise AssertionError(f"mutant {number} of {path.name}:\n{mutant}") from wrong
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 2
 
 
 def test_mutants_are_the_same_for_the_same_seed() -> None:

@@ -43,6 +43,11 @@ def refuse(code: str, message: str, span: Span) -> Rejected:
     return Rejected((Diagnostic(code, message, span),))
 
 
+def lead_of(histories: Mapping[str, History]) -> list[Expr]:
+    """The lags of names whose buffers grow: so many steps stand in every such buffer before the first one."""
+    return [e for h in histories.values() if h.grows for e in h.lags]
+
+
 class Core:
     """What the lines of one method share: names, the body's tables, what has been found so far.
 
@@ -87,6 +92,7 @@ class Core:
         self.tracked: dict[tuple[Any, ...], str] = {}
         self.grads = False
         self.extents = ""
+        self.lead = lead_of(histories)
         self.empty = {d.name for d in body.dims if isinstance(d.value, x.Literal_) and d.value.value == 0}
         self.imported: dict[str, Code] = {}
         self.field_reads: dict[str, frozenset[str]] = {}

@@ -31,7 +31,7 @@ class Emitter(Shapes):
         timed: Scope | None = None
         for a in s.above():
             hit = a.names.get(name)
-            if hit is not None:
+            if hit is not None and self.same_level(name, a, s):
                 if timed is not None and not hit.number:
                     return self.row(hit, timed, name)
                 return hit
@@ -55,6 +55,13 @@ class Emitter(Shapes):
             statement(self, v, s if v.level else s.root)
             return self.lookup(name, s, span)
         raise refuse("SEQ0502", f"`{name}` is read before anything computes it; this order of equations cannot be run yet", span)
+
+    def same_level(self, name: str, a: Scope, s: Scope) -> bool:
+        """Whether what `a` holds of a name is that of the level that `s` is at (and not the last one, after another loop)."""
+        v = self.table.get(name if name in self.table else name.split(".")[0])
+        if v is None or not v.level:
+            return True
+        return all(lv in a.levels for lv in v.level if lv in s.levels)
 
     def escaped(self, key: str, s: Scope) -> Code | None:
         """A value that a finished loop over time has computed: stacked, from now on."""
@@ -104,9 +111,21 @@ class Emitter(Shapes):
                 code = replace(held, text=f"{held.text}[{minus(loop.number, loop.low)}]")
                 timed = s.timed
                 if timed is not None and held.layout.chain and timed.parent is not None and place in timed.parent.above():
-                    return self.row(code, timed, f"{name}_{lv}")
+                    if lv in timed.parent.levels:
+                        return self.row(code, timed, f"{name}_{lv}")
+                    return replace(self.level_rows(held, timed), text=f"{self.level_rows(held, timed).text}[{minus(loop.number, loop.low)}]")
                 return code
         return None
+
+    def level_rows(self, held: Code, timed: Scope) -> Code:
+        """The rows at this step of a list of sequences, one for each level."""
+        assert timed.time is not None
+        name = timed.time.rows.get(held.text)
+        if name is None:
+            name = self.namer.fresh(f"{held.text}_{self.chain}")
+            timed.time.rows[held.text] = name
+            timed.time.sources[name] = f"history.level_rows(run, {held.text})"
+        return replace(held, text=name, layout=Layout(held.layout.batch, False, held.layout.axes))
 
     def owned(self, v: spec.Value, s: Scope) -> Code:
         """A parameter or const."""
@@ -201,7 +220,7 @@ class Emitter(Shapes):
         if name in self.reaches:
             return self.reaches[name]
         if h.grows and not self.field_of(name):
-            return "0"
+            return self.lead_text(s)
         if h.grows:
             v = self.table[name.split(".")[0]]
             text = f"{self.state(self.field_of(name), s, v.level)}.shape[1]"
@@ -218,6 +237,13 @@ class Emitter(Shapes):
             local = made
         self.reaches[name] = local
         return local
+
+    def lead_text(self, s: Scope) -> str:
+        """How many steps stand in a growing buffer before the first one."""
+        parts = list(dict.fromkeys(self.emit(e, s.root).text for e in self.lead))
+        if all(p.isdigit() for p in parts):
+            return str(max((int(p) for p in parts), default=0))
+        return parts[0] if len(parts) == 1 else f"max({', '.join(parts)})"
 
     def reach_text(self, h: History, s: Scope) -> str:
         """The reach as an expression of dims."""
@@ -259,7 +285,7 @@ class Emitter(Shapes):
         past = self.state(self.field_of(name), here, v.level) if self.field_of(name) and self.mode in ("sequence", "step") else ""
         if not past:
             start = self.expanded(self.start_value(name, here), Layout(True, False, axes), here, v.type)
-            past = f"history.filled({start.text}, {self.reach(name, here) if not h.grows else '0'})"
+            past = f"history.filled({start.text}, {self.reach(name, here)})"
         elif h.kind == "last":
             past = f"{past}[:, None]"
         text = f"history.joined({past}, {now.text})"

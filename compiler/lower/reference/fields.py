@@ -28,7 +28,7 @@ def field_of(m: Emitter, e: x.Read, s: Scope) -> Code:
     timed: Scope | None = None
     for a in s.above():
         hit = a.names.get(key)
-        if hit is not None:
+        if hit is not None and m.same_level(key, a, s):
             return m.row(hit, timed, key) if timed is not None else hit
         if a.time is not None and timed is None:
             timed = a

@@ -104,7 +104,7 @@ class Starts(Common):
 
     def reach_here(self, m: Emitter, f: Field, s: Scope) -> str:
         """How many steps a field keeps at the start."""
-        return "0" if f.kind == "grow" else m.reach_text(self.histories[f.name], s)
+        return m.lead_text(s) if f.kind == "grow" else m.reach_text(self.histories[f.name], s)
 
     def scan_start(self, m: Emitter, f: Field, s: Scope) -> str:
         """The identity of an operator."""
