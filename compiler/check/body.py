@@ -339,6 +339,10 @@ class BodyChecker:
 
     def index(self, line: s.Index, level: tuple[str, ...]) -> spec.Index:
         name = line.name.text
+        if line.over is not None and line.over.text not in ("graph", "dag", "tree"):
+            raise self.context.fail(
+                "SEQ0215", f"an index is over `graph`, `dag` or `tree`, not over `{line.over}`", line.over.span, help="over graph"
+            )
         low = high = where = bound = None
         of = ""
         ahead = past = whole = False

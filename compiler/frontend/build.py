@@ -226,7 +226,7 @@ class Builder:
         return s.Indices(_all(c, s.Index), _line_doc(c), span=_span(c))
 
     def index(self, c: Children) -> s.Index:
-        return s.Index(_word(c[0]), _one(c, s.Between), _part(c, "of"), _one(c, s.Expr), span=_span(c))
+        return s.Index(_word(c[0]), _one(c, s.Between), _part(c, "of"), _one(c, s.Expr), _part(c, "home"), span=_span(c))
 
     def of(self, c: Children) -> _Part:
         return _Part("of", _word(c[1]), _span(c))

@@ -143,6 +143,7 @@ def _index(node: s.Index) -> str:
     parts = [node.name.text]
     parts += [f"in {_between(node.between)}"] if node.between else []
     parts += [f"of {node.of}"] if node.of else []
+    parts += [f"over {node.over}"] if node.over else []
     parts += [f"where {text_of(node.where)}"] if node.where else []
     return " ".join(parts)
 

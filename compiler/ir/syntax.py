@@ -206,12 +206,13 @@ class Dims(Node):
 
 @dataclass(frozen=True, slots=True)
 class Index(Node):
-    """One index: `y`, `i in 0..S-1`, `s of t where s <= t`."""
+    """One index: `y`, `i in 0..S-1`, `s of t where s <= t`, `node over graph` (the nodes of a graph given to the run)."""
 
     name: Word
     between: Between | None
     of: Word | None
     where: Expr | None
+    over: Word | None = None
 
 
 @dataclass(frozen=True, slots=True)
