@@ -50,7 +50,8 @@ def at(x: Tensor, index: Tensor, lead: int, border: str, ends: Tensor | None = N
     weight = index - low
     low_at = low.to(torch.int64).detach()
     a = _bordered(x, low_at, lead, n, border)
-    b = _bordered(x, low_at + 1, lead, n, border)
+    high_at = low_at + 1 if border != "none" else torch.minimum(low_at + 1, torch.as_tensor(n - 1, device=low_at.device))
+    b = _bordered(x, high_at, lead, n, border)
     w = weight.reshape(*weight.shape, *(1,) * (a.dim() - weight.dim())).to(
         torch.promote_types(weight.dtype, x.real.dtype if x.is_complex() else x.dtype)
     )

@@ -113,7 +113,8 @@ class Emitter(Shapes):
                 if timed is not None and held.layout.chain and timed.parent is not None and place in timed.parent.above():
                     if lv in timed.parent.levels:
                         return self.row(code, timed, f"{name}_{lv}")
-                    return replace(self.level_rows(held, timed), text=f"{self.level_rows(held, timed).text}[{minus(loop.number, loop.low)}]")
+                    rows = self.level_rows(held, timed)
+                    return replace(rows, text=f"{rows.text}[{minus(loop.number, loop.low)}]")
                 return code
         return None
 

@@ -142,6 +142,13 @@ def moved(c: Code, want: Layout) -> Code:
     return replace(c, text=permuted(c.at_least(ATOM), c.layout.names, want.names), layout=want, level=ATOM)
 
 
+def plus_one(c: Code) -> str:
+    """One more than a number, as it would be written."""
+    if c.text.isdigit():
+        return str(int(c.text) + 1)
+    return c.text[: -len(" - 1")] if c.level == ADD and c.text.endswith(" - 1") else f"{c.at_least(ADD)} + 1"
+
+
 def spelled(layout: Layout, chain: str) -> str:
     """The axes as `seqc.runtime.calls` takes them: `* t D`."""
     return " ".join(chain if a == CHAIN else a for a in layout.names)

@@ -24,7 +24,7 @@ def level_loop(m: Emitter, item: Item, s: Scope) -> None:
     low, high = m.ends(lv)
     number = m.namer.fresh(lv.name)
     at = m.namer.fresh(f"at_{lv.name}") if lv.kind == "stack" else ""
-    stop = str(int(high.text) + 1) if high.text.isdigit() else f"{high.text} + 1"
+    stop = plus_one(high)
     span = f"range({low.text}, {stop})"
     holder = "self"
     for outer in lv.outer:

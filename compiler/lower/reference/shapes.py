@@ -8,7 +8,7 @@ from typing import Any, cast
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.core import Core
-from seqc.compiler.lower.reference.layout import ADD, ATOM, BATCH, CHAIN, Code, Layout, aligned, moved
+from seqc.compiler.lower.reference.layout import ADD, ATOM, BATCH, CHAIN, Code, Layout, aligned, moved, plus_one
 from seqc.compiler.lower.reference.names import attribute
 from seqc.compiler.lower.reference.scope import Scope
 
@@ -65,7 +65,7 @@ class Shapes(Core):
             self.extents = ""
             if isinstance(i.low, x.Literal_) and i.low.value == 1:
                 return high.at_least(ADD + 1)
-            return f"({high.at_least(ADD)} - {low.at_least(ADD + 1)} + 1)" if low.text != "0" else f"({high.at_least(ADD)} + 1)"
+            return f"({high.at_least(ADD)} - {low.at_least(ADD + 1)} + 1)" if low.text != "0" else f"({plus_one(high)})"
         if i is not None and i.of:
             if i.of == self.chain:
                 return self.relation_size(axis, s)

@@ -7,7 +7,7 @@ from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.common import Common
 from seqc.compiler.lower.reference.emitter import Emitter
 from seqc.compiler.lower.reference.histories import Field
-from seqc.compiler.lower.reference.layout import Code, Layout
+from seqc.compiler.lower.reference.layout import Code, Layout, plus_one
 from seqc.compiler.lower.reference.scope import LevelLoop, Scope
 from seqc.compiler.lower.reference.text import Block, wrapped
 
@@ -46,7 +46,7 @@ class Starts(Common):
             at = m.namer.fresh(f"at_{lv.name}") if lv.kind == "stack" else ""
             holder = next((a.level.at for a in s.above() if a.level is not None and a.level.at), "self")
             head = s.block.nest()
-            span = f"range({low.text}, {high.text} + 1)"
+            span = f"range({low.text}, {plus_one(high)})"
             header = f"for {number}, {at} in zip({span}, {holder}.levels({lv.name!r}), strict=True):" if at else f"for {number} in {span}:"
             block = s.block.nest(header)
             s = Scope(block, chain=False, parent=s, level=LevelLoop(ident, number, at, low.text, head, block))
