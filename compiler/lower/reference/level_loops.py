@@ -12,6 +12,7 @@ from seqc.compiler.lower.reference.layout import (
     ATOM,
     Code,
     Layout,
+    plus_one,
 )
 from seqc.compiler.lower.reference.schedule import Item
 from seqc.compiler.lower.reference.scope import LevelLoop, Scope
