@@ -31,7 +31,7 @@ IMPORTED = frozenset(
         "seqc.runtime.tables",
     }
 )
-CALLED = frozenset("range zip enumerate tuple list max min int Table Input Out Site TypeError average complex_of wide".split())
+CALLED = frozenset("range zip enumerate len tuple list max min int Table Input Out Site TypeError average complex_of wide".split())
 """Functions called by their bare name; the spec's own classes beside them."""
 
 OWNERS: dict[str, frozenset[str]] = {
@@ -54,9 +54,10 @@ OWNERS: dict[str, frozenset[str]] = {
         """argmax bitlen both cis contract cumsum cut expdiff fft gradient ifft l2norm largest linear logaddexp logsumexp make_complex
         maximum mean minimum mod number power product rank silu smallest softmax softplus through topk total tracked""".split()
     ),
-    "native": frozenset("call ready reset valid".split()),
+    "native": frozenset("call ready reset step steps valid".split()),
     "self": frozenset(
-        "_forward _loss begun const held hole levels make make_levels place sequence_given sequence_given_native sequence_native "
+        "_forward _loss begun const held hole levels make make_levels place sequence_given "
+        "sequence_given_native sequence_native one_step_native "
         "start target child own setting".split()
     ),
 }

@@ -18,6 +18,7 @@ from torch import Tensor
 from seqc.runtime.native.errors import NativeError, NoCompiler
 from seqc.runtime.native.kernel import Kernel
 from seqc.runtime.native.ops import run as run_kernel
+from seqc.runtime.native.ops import run_step
 from seqc.runtime.native.toolchain import find_toolchain
 from seqc.runtime.run import Run
 
@@ -36,10 +37,14 @@ AUTO = False
 
 
 def ready(module: Any, run: Run) -> bool:
+    """Whether this run of a module, over a sequence, goes through its kernels."""
+    return run.length is not None and steps(module, run)
+
+
+def steps(module: Any, run: Run) -> bool:
     """Whether this run of a module goes through its kernels."""
     return (
         module.backend != "reference"
-        and run.length is not None
         and not run.watch
         and run.device.type in ("cpu", "meta")
         and run.dtype.is_floating_point
@@ -77,6 +82,11 @@ def kernels_of(constant: tuple[Any, ...]) -> tuple[Kernel, ...]:
 def call(constant: tuple[Any, ...], number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
     """Rows and carries after the last step of one kernel; `dtype` of all rows, or a tuple with one for each."""
     return run_kernel(kernels_of(constant)[number], operands, dtype)
+
+
+def step(constant: tuple[Any, ...], number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
+    """The same for one step: operands and rows have no time."""
+    return run_step(kernels_of(constant)[number], operands, dtype)
 
 
 def reset(run: Run) -> Tensor:

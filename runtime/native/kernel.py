@@ -175,15 +175,15 @@ class Kernel:
 
     # ---- shapes -------------------------------------------------------------------------------------------------------
 
-    def shape(self, operands: Sequence[Any]) -> tuple[int, int, dict[str, int]]:
-        """Batch, steps, and the size of each axis. Raises ValueError where operands do not agree."""
+    def shape(self, operands: Sequence[Any], single: bool = False) -> tuple[int, int, dict[str, int]]:
+        """Batch, steps, and the size of each axis; `single`: operands have no time. Raises ValueError where they do not agree."""
         batch = length = -1
         sizes: dict[str, int] = {}
         for (kind, axes), x in zip(self.forward.operands, operands, strict=True):
             if kind == "number":
                 continue
             given = tuple(x.shape)
-            lead = {"step": 2, "run": 1}.get(kind, 0)
+            lead = (1 if single else 2) if kind == "step" else 1 if kind == "run" else 0
             if len(given) != lead + len(axes):
                 raise ValueError(f"{self.forward.name}: an operand over {axes} of shape {list(given)}")
             if lead and batch not in (-1, given[0]) or lead == 2 and length not in (-1, given[1]):
@@ -192,7 +192,7 @@ class Kernel:
             for a, n in zip(axes, given[lead:], strict=True):
                 if sizes.setdefault(a, n) != n:
                     raise ValueError(f"{self.forward.name}: the axis {a} is {sizes[a]} and {n}")
-        return batch, length, sizes
+        return batch, 1 if single else length, sizes
 
     def real(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype]) -> torch.dtype:
         """The type of all arithmetic."""
@@ -200,15 +200,16 @@ class Kernel:
         return torch.float64 if wide else torch.float32
 
     def result_shapes(
-        self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool
+        self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool, single: bool = False
     ) -> list[tuple[tuple[int, ...], torch.dtype] | None]:
         """Shapes and types of rows, carries after the last step, and checkpoints (None where they are not wanted)."""
-        batch, length, sizes = self.shape(operands)
+        batch, length, sizes = self.shape(operands, single)
         real = self.real(operands, dtypes)
         f = self.forward
+        lead = (batch,) if single else (batch, length)
         out: list[tuple[tuple[int, ...], torch.dtype] | None] = []
         for r, dtype in zip(f.of("row"), dtypes, strict=True):
-            out.append(((batch, length, *(sizes[a] for a in r[1])), dtype))
+            out.append(((*lead, *(sizes[a] for a in r[1])), dtype))
         for start, r in zip(f.starts, f.of("last"), strict=True):
             given = isinstance(start, int) and start >= 0
             out.append(((batch, *(sizes[a] for a in r[1])), operands[start].dtype if given else dtypes[0] if dtypes else real))
@@ -224,12 +225,15 @@ class Kernel:
 
     # ---- calls --------------------------------------------------------------------------------------------------------
 
-    def run_forward(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool) -> list[Tensor]:
-        """Rows, carries after the last step, and, where `save`, what the adjoint needs beside. `dtypes` of the rows."""
-        key = (save, *dtypes, *((operands[i].dtype, operands[i].shape, operands[i].stride()) for i in self.tensors))
+    def run_forward(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool, single: bool = False) -> list[Tensor]:
+        """Rows, carries after the last step, and, where `save`, what the adjoint needs beside.
+
+        `dtypes` of the rows; `single`: one step, operands and rows without time.
+        """
+        key = (save, single, *dtypes, *((operands[i].dtype, operands[i].shape, operands[i].stride()) for i in self.tensors))
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._remember(key, self._forward_plan(operands, dtypes, save))
+            plan = self._remember(key, self._forward_plan(operands, dtypes, save, single))
         return [x for x in plan.call(operands) if x is not None]
 
     def _remember(self, key: Any, plan: Plan) -> Plan:
@@ -238,15 +242,15 @@ class Kernel:
         self._plans[key] = plan
         return plan
 
-    def _forward_plan(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool) -> Plan:
-        batch, length, sizes = self.shape(operands)
+    def _forward_plan(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool, single: bool) -> Plan:
+        batch, length, sizes = self.shape(operands, single)
         real = self.real(operands, dtypes)
         every = self.adjoint.interval(sizes, real, length) if self.adjoint is not None else max(1, length)
-        results = self.result_shapes(operands, dtypes, save)
+        results = self.result_shapes(operands, dtypes, save, single)
         pieces = self._pieces(self.forward, sizes, real)
         shares = [part and pieces > 1 for _, _, part, _ in self.forward.results]
         wanted = [((pieces, *r[0]), r[1]) if r is not None and share else r for r, share in zip(results, shares, strict=True)]
-        return self._plan(self.forward, batch, length, sizes, every, real, operands, wanted, shares, self.groups(batch))
+        return self._plan(self.forward, batch, length, sizes, every, real, operands, wanted, shares, self.groups(batch), single)
 
     def _pieces(self, f: Pass, sizes: dict[str, int], real: torch.dtype) -> int:
         return -(-sizes[f.split] // f.piece(sizes, real)) if f.split and sizes[f.split] else 1
@@ -343,6 +347,7 @@ class Kernel:
         results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
         shares: Sequence[bool],
         groups: int,
+        single: bool = False,
     ) -> Plan:
         """What one layout comes to."""
         steps: list[int] = []
@@ -361,7 +366,7 @@ class Kernel:
             storage.append(word or "plain")
             match kind:
                 case "step":
-                    steps += by
+                    steps += (by[0], 0, *by[1:]) if single else by
                 case "run":
                     steps += (by[0], 0, *by[1:])
                 case "past":
@@ -377,7 +382,7 @@ class Kernel:
             by = _steps_of(r[0])
             part, by = (by[0], by[1:]) if share else (0, by)
             storage.append(_word(r[1], real))
-            if what == "row":
+            if what == "row" and not single:
                 steps += (*by, part)
             elif what == "checkpoint":
                 steps += (by[1], by[0], *by[2:], part)

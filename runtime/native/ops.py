@@ -37,6 +37,19 @@ def run(kernel: Kernel, operands: Sequence[Any], dtypes: torch.dtype | Sequence[
     return tuple(kernel.run_forward(operands, dtypes, False))
 
 
+def run_step(kernel: Kernel, operands: Sequence[Any], dtypes: torch.dtype | Sequence[torch.dtype]) -> tuple[Tensor, ...]:
+    """One step: `step` operands [batch, axes], rows [batch, axes]."""
+    if isinstance(dtypes, torch.dtype):
+        dtypes = (dtypes,) * kernel.rows
+    tensors = [operands[i] for i in kernel.tensors]
+    grads = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    if not grads and not torch.compiler.is_compiling() and not any(_elsewhere(x) for x in tensors):
+        return tuple(kernel.run_forward(operands, dtypes, False, True))
+    timed = [x.unsqueeze(1) if kind == "step" else x for x, (kind, _) in zip(operands, kernel.forward.operands, strict=True)]
+    found = run(kernel, timed, dtypes)
+    return (*(x.squeeze(1) for x in found[: kernel.rows]), *found[kernel.rows :])
+
+
 def _elsewhere(x: Tensor) -> bool:
     """Whether a tensor has no numbers in memory: a fake, or one on meta."""
     return x.is_meta or type(x) is not Tensor and isinstance(x, FakeTensor)

@@ -141,6 +141,9 @@ class Chooser:
             return "it has levels inside"
         if any(self.table[n].kind == "input" or self.table[n].level for n in names):
             return "an optional input or a level is part of it"
+        steps = {i.name for i in self.body.indices if i.of == self.chain}
+        if any(steps & set(self.table[n].axes or ()) for n in names):
+            return "it has an entry for each step so far"
         try:
             t = self.tracer(names)
             for n in sorted(names):

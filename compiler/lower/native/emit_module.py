@@ -23,7 +23,7 @@ from seqc.compiler.lower.reference.body import Class, Lowering, callees_first, c
 from seqc.compiler.lower.reference.emitter import Emitter
 from seqc.compiler.lower.reference.layout import ATOM, Code, Layout, moved
 from seqc.compiler.lower.reference.prepare import prepared
-from seqc.compiler.lower.reference.schedule import Item
+from seqc.compiler.lower.reference.schedule import Item, arrange, edges_of
 from seqc.compiler.lower.reference.scope import Scope
 from seqc.compiler.lower.reference.statements import comment, items, note, remember
 
@@ -83,6 +83,7 @@ class NativeLowering(Lowering):
         super().__init__(program, body, names, source)
         self.native = Native(self.name)
         self.kernels: list[Kernel] = []
+        self.choice: Choice | None = None
 
     def run(self) -> Class:
         """The whole class; its kernels are in `native`."""
@@ -93,6 +94,9 @@ class NativeLowering(Lowering):
     def method(self, body: list[str], head: str, doc: str, lines: list[str], static: bool = False) -> None:
         """Adds a method; the sequence programs get their native ones beside them."""
         name = head.partition("(")[0].removeprefix("def ")
+        if name == "one_step":
+            self.step_method(body, head, doc, lines)
+            return
         if name not in ("sequence", "sequence_given"):
             super().method(body, head, doc, lines, static)
             return
@@ -109,6 +113,41 @@ class NativeLowering(Lowering):
         at = next((i for i, line in enumerate(lines) if "return self.sequence_given(" in line), -1) + 1
         super().method(body, head, doc, [*lines[:at], *lead, *lines[at:]], static)
         super().method(body, head.replace(f"def {name}(", f"def {name}_native("), "The same, loops over time in C.", inner)
+
+    def step_method(self, body: list[str], head: str, doc: str, lines: list[str]) -> None:
+        """`one_step`, and beside it the same through the kernels of `sequence`."""
+        made = None
+        if self.choice is not None and not (lines and lines[0].startswith("raise ")):
+            kernels = len(self.kernels)
+            try:
+                made = self.native_step_lines(self.choice)
+            except Rejected:
+                made = None
+            del self.kernels[kernels:]
+        if made is not None:
+            rest = ", ".join(["run", *self.input_names().values(), "state"])
+            lines = ["if native.steps(self, run):", f"    return self.one_step_native({rest})", *lines]
+        super().method(body, head, doc, lines)
+        if made is not None:
+            super().method(body, head.replace("def one_step(", "def one_step_native("), "The same, its arithmetic in C.", made)
+
+    def native_step_lines(self, choice: Choice) -> list[str]:
+        """The body of `one_step_native`."""
+        m = self.emitter("step")
+        self.prepare(m)
+        names = [n for n in self.names_needed if self.statement_of(n, frozenset())]
+        edges = edges_of(self.body, self.chain, names, frozenset())
+        for region in choice.regions:
+            m.table.update(region.replaced)
+        number = 0
+        for node in choice.order:
+            if isinstance(node, Region):
+                RegionText(self, m, node, m.root, number).run()
+                number += 2
+            else:
+                items(m, arrange(self.body, node.names(), edges, (), True), m.root)
+        self.finish(m, frozenset())
+        return self.whole(m, self.returned(m))
 
     def wanted(self, given: frozenset[str]) -> set[str]:
         """Names that must be there as sequences outside of kernels."""
@@ -136,6 +175,8 @@ class NativeLowering(Lowering):
             self.leave([(tuple(n for r in choice.regions for n in r.names), why.diagnostics[0].message)])
             return None
         self.native.regions += list(choice.regions)
+        if not given:
+            self.choice = choice
         return lines
 
     def leave(self, left: Iterable[tuple[tuple[str, ...], str]]) -> None:
@@ -150,7 +191,8 @@ class NativeLowering(Lowering):
             m.table.update(region.replaced)
         for node in choice.order:
             if isinstance(node, Region):
-                RegionText(self, m, node, m.root).run()
+                RegionText(self, m, node, m.root, len(self.kernels)).run()
+                self.kernels += [node.plain.kernel, node.masked.kernel]
             else:
                 items(m, [node], m.root)
         self.finish(m, given)
@@ -163,17 +205,16 @@ class NativeLowering(Lowering):
 
 
 class RegionText:
-    """Writes the call of one region's kernel."""
+    """Writes the call of one region's kernel; `number` is the place of its plain form among the class's kernels."""
 
-    def __init__(self, low: NativeLowering, m: Emitter, region: Region, s: Scope) -> None:
-        self.low, self.m, self.region, self.s = low, m, region, s
+    def __init__(self, low: NativeLowering, m: Emitter, region: Region, s: Scope, number: int) -> None:
+        self.low, self.m, self.region, self.s, self.number = low, m, region, s, number
         self.made: dict[tuple[object, ...], str] = {}
 
     def run(self) -> None:
         """All its lines."""
         m, s, region = self.m, self.s, self.region
-        number = len(self.low.kernels)
-        self.low.kernels += [region.plain.kernel, region.masked.kernel]
+        number = self.number
         m.equation = region.names[0]
         for n in region.names:
             s.block.add(comment(m, m.table[n]))
@@ -187,6 +228,12 @@ class RegionText:
             )
         names = ", ".join([*rows, *lasts]) + ("," if len(rows) + len(lasts) == 1 else "")
         widths = self.widths()
+        if not s.chain:
+            # one step: a reset has put the start in place of the state already
+            s.block.add(f"{names} = native.step(self.KERNELS, {number}, {tuple_of(plain)}, {widths})")
+            self.name_rows(rows)
+            self.keep_lasts(lasts)
+            return
         yes = s.block.nest("if run.reset is None and not run.ragged:")
         yes.add(f"{names} = native.call(self.KERNELS, {number}, {tuple_of(plain)}, {widths})")
         no = s.block.nest("else:")
@@ -237,7 +284,7 @@ class RegionText:
         if o.kind == "number":
             assert code.number, "a number"
             return code.text
-        target = Layout(o.kind in ("step", "run"), o.kind == "step", axes)
+        target = Layout(o.kind in ("step", "run"), o.kind == "step" and s.chain, axes)
         if not code.number:
             code = self.part(m.real(code) if e.type != "complex" else code, source.part)
         elif source.part == "im":
@@ -279,11 +326,11 @@ class RegionText:
             if parts is None:
                 continue
             v = m.table.get(row.name)
-            layout = Layout(True, True, row.axes)
+            layout = Layout(True, s.chain, row.axes)
             width = v.width if v is not None and v.width in ("f32", "f64") else ""
             code = self.whole(parts, layout, row.type, width)
             if v is not None:
-                want = Layout(True, True, tuple(a for a in v.axes or () if a != m.chain))
+                want = Layout(True, s.chain, tuple(a for a in v.axes or () if a != m.chain))
                 code = moved(code, want)
             if not code.text.isidentifier():
                 code = m.assign(code, row.name.replace(".", "_"), s)
