@@ -149,6 +149,26 @@ def keep(run: Run, full: Tensor, reach: int | None, start: Tensor | float) -> Te
     return value
 
 
+def widened(kept: Tensor, dim: int, new: int, start: float) -> Tensor:
+    """A state with an entry for each position, and room for `new` further positions that hold `start`."""
+    shape = list(kept.shape)
+    shape[dim] = new
+    return torch.cat((kept, torch.full(shape, start, dtype=kept.dtype, device=kept.device)), dim)
+
+
+def narrowed(run: Run, value: Tensor, dim: int, reach: int | None) -> Tensor:
+    """What is kept of such a state: the last `reach` positions of each sequence (all where None), its last step at the end."""
+    full = value.movedim(dim, 1)
+    size = full.shape[1] if reach is None else reach
+    if run.ragged:
+        ends = full.shape[1] - (run.length or 0) + run.counts[run.chain]
+        at = (ends[:, None] - size + torch.arange(size, device=full.device)).clamp(min=0)
+        full = full[torch.arange(full.shape[0], device=full.device)[:, None], at]
+    else:
+        full = full[:, full.shape[1] - size :]
+    return full.movedim(1, dim)
+
+
 def last(run: Run, steps: Tensor, before: Tensor) -> Tensor:
     """The value at each sequence's last step [batch, …]; `before` where it has none."""
     time = steps.shape[1]

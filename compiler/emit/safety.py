@@ -44,8 +44,8 @@ OWNERS: dict[str, frozenset[str]] = {
     "initialise": frozenset("bernoulli fan fill gumbel kaiming normal orthogonal uniform xavier".split()),
     "calls": frozenset("call start_of with_holes".split()),
     "history": frozenset(
-        "depthwise filled joined keep lag last level_rows levels_padded levels_stacked restacked rows stacked taps window "
-        "window_now".split()
+        "depthwise filled joined keep lag last level_rows levels_padded levels_stacked narrowed restacked rows stacked taps "
+        "widened window window_now".split()
     ),
     "relation": frozenset("counted seen trimmed".split()),
     "arrays": frozenset("at concat conv_windows lookup merge onehot shifted split split_outer take".split()),

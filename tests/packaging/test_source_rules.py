@@ -24,10 +24,10 @@ METHODS = {"exec_module", "spec_from_file_location", "module_from_spec", "allow_
 
 
 def tracked() -> list[Path]:
-    """Files that git knows, or every file where there is no git."""
+    """Files that git knows, or every file where there is no git (what an installation left there aside)."""
     done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     names = done.stdout.split("\0") if done.returncode == 0 else []
-    paths = [ROOT / name for name in names if name] or [p for p in ROOT.rglob("*") if not {".git", ".venv"} & set(p.parts)]
+    paths = [ROOT / name for name in names if name] or [p for p in ROOT.rglob("*") if not {".git", ".venv", "seqc.egg-info"} & set(p.parts)]
     return [p for p in paths if p.is_file() and not p.is_symlink()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seqc.compiler.ir import expr as x
+from seqc.compiler.lower.reference import relations
 from seqc.compiler.lower.reference.emitter import Emitter, minus, refuse
 from seqc.compiler.lower.reference.layout import (
     Code,
@@ -99,3 +100,36 @@ def state_axes(m: Emitter, e: x.Read, key: str) -> tuple[str, ...]:
     if e.field_:
         return m.fields[m.field_of(key)].axes
     return tuple(a for a in m.table[e.name].axes or () if a != m.chain)
+
+
+def positions_of(m: Emitter, key: str) -> str:
+    """The second name of the chain that a state has as an axis (it has an entry for each position then); "" for others."""
+    v = m.table.get(key)
+    if v is None or not m.chain:
+        return ""
+    return next((a for a in v.axes or () if relations.over_chain(m, a)), "")
+
+
+def widened(m: Emitter, key: str, text: str, s: Scope) -> str:
+    """A kept state that has an entry for each position, with room for the new positions."""
+    axis = positions_of(m, key)
+    if not axis:
+        return text
+    v = m.table[key]
+    start = wrapped_start(m, key, s)
+    if not start.number:
+        raise refuse("SEQ0502", f"`{key}` has an entry for each `{axis}` and starts from no number; that cannot be run yet", v.span)
+    axes = tuple(a for a in v.axes or () if a != m.chain)
+    new = "run.length" if m.mode in ("sequence", "losses") else "1"
+    return f"history.widened({text}, {1 + axes.index(axis)}, {new}, {start.text})"
+
+
+def narrowed(m: Emitter, key: str, text: str, s: Scope) -> str:
+    """What is kept of a state that has an entry for each position."""
+    axis = positions_of(m, key)
+    if not axis:
+        return text
+    axes = tuple(a for a in m.table[key].axes or () if a != m.chain)
+    bound = m.indices[axis].bound
+    kept = "None" if bound is None else m.emit(bound, s.root).text
+    return f"history.narrowed(run, {text}, {1 + axes.index(axis)}, {kept})"

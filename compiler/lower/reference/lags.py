@@ -11,7 +11,7 @@ from dataclasses import replace
 from seqc.compiler.ir import expr as x
 from seqc.compiler.lower.reference import relations
 from seqc.compiler.lower.reference.emitter import Emitter, minus, refuse
-from seqc.compiler.lower.reference.fields import present, state_axes, width, wrapped_start
+from seqc.compiler.lower.reference.fields import present, state_axes, widened, width, wrapped_start
 from seqc.compiler.lower.reference.layout import (
     ADD,
     ATOM,
@@ -46,7 +46,8 @@ def lagged(m: Emitter, e: x.Read, key: str, mv: x.Move, s: Scope) -> Code:
     if key in m.histories and m.histories[key].kind == "last" and not s.chain and m.mode == "step":
         v = m.table[e.name]
         axes = state_axes(m, e, key)
-        return Code(m.state(m.field_of(key), s, v.level), Layout(True, False, axes), e.type, wide=width(m, e))
+        text = widened(m, key, m.state(m.field_of(key), s, v.level), s)
+        return Code(text, Layout(True, False, axes), e.type, wide=width(m, e))
     steps = m.emit(mv.index, s.root)
     memo = f"lag {key} {steps.text} {'.'.join(s.levels)}"
     here = s

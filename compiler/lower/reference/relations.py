@@ -49,15 +49,16 @@ def kept(m: Emitter, axis: str, s: Scope) -> str:
     if i.whole or i.ahead or m.mode == "losses":
         return "0"
     key = f"kept {axis}"
-    held = s.root.known.get(key)
-    if held is not None:
-        return held.text
+    known = s.root.known.get(key)
+    if known is not None:
+        return known.text
     if i.bound is not None:
         text = m.emit(i.bound, s.root).text
     else:
         name = next((n for n, h in m.histories.items() if h.grows), None)
         if name is None:
-            text = "0"
+            held = next((f for f in m.fields.values() if f.kind == "last" and axis in f.axes and not f.level), None)
+            text = "0" if held is None else f"state.{held.field}.shape[{1 + held.axes.index(axis)}]"
         else:
             field = m.field_of(name)
             levels = m.fields[field].level

@@ -76,6 +76,10 @@ class Shapes(Core):
         """Positions of a second name of the chain: those kept and the new ones."""
         from seqc.compiler.lower.reference.relations import kept
 
+        if self.mode in ("start", "build"):
+            bound = self.indices[axis].bound
+            emitter = cast(Any, self)
+            return str(emitter.lead_text(s)) if bound is None else self.emit(bound, s.root).text
         before = kept(cast(Any, self), axis, s)
         new = "run.length" if self.mode in ("sequence", "losses") else "1"
         return new if before == "0" else f"({before} + {new})"

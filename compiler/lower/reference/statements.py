@@ -11,7 +11,7 @@ from dataclasses import replace
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.emitter import Emitter
-from seqc.compiler.lower.reference.fields import point_of, signature
+from seqc.compiler.lower.reference.fields import narrowed, point_of, signature, widened
 from seqc.compiler.lower.reference.invokes import called
 from seqc.compiler.lower.reference.layout import ATOM, Code, Layout, moved
 from seqc.compiler.lower.reference.relations import step_number
@@ -204,7 +204,8 @@ def kept_text(m: Emitter, key: str, v: spec.Value, s: Scope) -> str:
         now = present(m, key, s)
         axes = m.fields[m.field_of(key)].axes
         now = m.expanded(now, Layout(True, s.chain, axes), s, v.type)
-        return f"history.last(run, {now.text}, {before})" if s.chain else now.text
+        text = f"history.last(run, {now.text}, {widened(m, key, before, s)})" if s.chain else now.text
+        return narrowed(m, key, text, s)
     full = m.full(key, s)
     if s.chain:
         start = m.start_value(key, s) if key in m.table else Code("0", number=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.emitter import Emitter, refuse
-from seqc.compiler.lower.reference.fields import present
+from seqc.compiler.lower.reference.fields import narrowed, present, widened, wrapped_start
 from seqc.compiler.lower.reference.invokes import Place, field_name
 from seqc.compiler.lower.reference.layout import (
     ATOM,
@@ -49,6 +49,8 @@ def time_loop(m: Emitter, item: Item, s: Scope) -> None:
         text = m.state(m.field_of(key), s, outer)
         if m.histories[key].kind != "last":
             text = f"{text}.unbind(1)" if not inner else f"tuple(p.unbind(1) for p in {text})"
+        elif not inner:
+            text = widened(m, key, text, s)
         head.add(f"{var} = {text}")
         scope.known[f"{key} was"] = Code(var)
         carried.append((key, var, v))
@@ -73,7 +75,7 @@ def time_loop(m: Emitter, item: Item, s: Scope) -> None:
         if m.histories[key].kind != "last":
             text = f"history.restacked({var}, {m.state(m.field_of(key), s, tuple(lv for lv in v.level if lv in s.levels))})"
         else:
-            text = var if not inner else f"tuple({var})"
+            text = narrowed(m, key, var, s) if not inner else f"tuple({var})"
         note(m, m.field_of(key), text, s)
     for p in places:
         note(m, field_name(m, p.path), scope.known[f"{p.path} was"].text, s)
@@ -99,9 +101,14 @@ def restart(m: Emitter, carried: list[tuple[str, str, spec.Value]], top: Block, 
         outer = tuple(lv for lv in v.level if lv in s.levels)
         first = m.state(m.field_of(key), s, outer, "first")
         h = m.histories[key]
-        if h.kind == "grow":
+        if h.kind == "grow" and len(outer) == len(v.level):
+            begin = m.expanded(wrapped_start(m, key, s), Layout(True, False, m.fields[m.field_of(key)].axes), s, v.type)
+            first = f"({begin.text},) * len({var})"
+        elif h.kind == "grow":
             continue
-        if h.kind != "last":
+        elif h.kind == "last" and len(outer) == len(v.level):
+            first = widened(m, key, first, s)
+        elif h.kind != "last":
             first = f"{first}.unbind(1)" if len(outer) == len(v.level) else f"tuple(p.unbind(1) for p in {first})"
         elif len(outer) != len(v.level):
             first = f"tuple({first})"
