@@ -44,4 +44,11 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "at a place that changes. An explicit `native` is a promise, so it is this error; `auto` runs such a loop with the "
         "reference and everything else in C.",
     ),
+    _E(
+        "SEQ0605",
+        "Triton cannot run here",
+        "The Triton backend needs Triton (Linux only) and a GPU, and inputs that lie on it. Without a GPU its kernels can be run "
+        "in Triton's interpreter, slowly and on small sizes: TRITON_INTERPRET=1 has to be set before Triton is imported, which "
+        "`seqc verify SPEC --backend triton` does by itself. `seqc aot` compiles the kernels with no GPU present.",
+    ),
 )
