@@ -23,6 +23,7 @@ from torch import Tensor
 from seqc.runtime.native.kernel import Kernel as NativeKernel
 from seqc.runtime.native.kernel import Pass as NativePass
 from seqc.runtime.triton.blocks import Blocks, choose
+from seqc.runtime.triton.device import interpreting
 from seqc.runtime.triton.names import Lazy
 
 CHUNK = 32
@@ -33,6 +34,11 @@ STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 FUSION = True
 """Whether products and sums may be rounded once: said at every launch, because Triton's own default changes."""
+
+
+def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zero: bool) -> Tensor:
+    """Memory for a result or a scratch; `zero` where no program writes it."""
+    return torch.zeros(shape, dtype=dtype, device=device) if zero else torch.empty(shape, dtype=dtype, device=device)
 
 
 class Pass(NativePass):
@@ -65,6 +71,8 @@ class Launch:
     given    for each operand with memory its place and the type it is converted to first, if any
     results  shape and type of each result that is wanted, in the order of the function's; None where it is not
     shares   how many leading dimensions of each result are added up
+    kinds    the types of the results in the end: shares are in the arithmetic type, and so is in the interpreter what becomes
+             bfloat16 (it cuts off where a GPU rounds)
     scratch  shapes of the scratch
     empty    no program has anything to do
     """
@@ -74,6 +82,7 @@ class Launch:
     given: tuple[tuple[int, torch.dtype | None, bool], ...]
     results: tuple[tuple[tuple[int, ...], torch.dtype] | None, ...]
     shares: tuple[int, ...]
+    kinds: tuple[torch.dtype, ...]
     scratch: tuple[tuple[int, ...], ...]
     real: torch.dtype
     numbers: tuple[int, ...]
@@ -89,17 +98,20 @@ class Launch:
             x = x if kind is None else x.to(kind)
             taken.append(x.contiguous() if whole else x)
         device = taken[0].device
-        make = torch.empty if self.programs else torch.zeros
-        found = [None if r is None else make(r[0], dtype=r[1], device=device) for r in self.results]
+        found = [None if r is None else buffer(*r, device, not self.programs) for r in self.results]
         if self.programs:
-            scratch = [torch.empty(s, dtype=self.real, device=device) for s in self.scratch]
+            scratch = [buffer(s, self.real, device, False) for s in self.scratch]
             bits = [struct.unpack("q", struct.pack("d", float(operands[i])))[0] for i in self.numbers]
             with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
                 self.function.made()[(self.programs,)](
                     *taken, *found, *bits, *scratch, *self.integers, *self.constants,
                     num_warps=self.warps, num_stages=1, enable_fp_fusion=FUSION,
                 )  # fmt: skip
-        return [x.sum(tuple(range(n))) if x is not None and n else x for x, n in zip(found, self.shares, strict=True)]
+        out: list[Tensor | None] = []
+        for x, n, kind in zip(found, self.shares, self.kinds, strict=True):
+            x = x.sum(tuple(range(n))) if x is not None and n else x
+            out.append(None if x is None else x.to(kind))
+        return out
 
 
 class Kernel(NativeKernel):
@@ -179,20 +191,23 @@ class Kernel(NativeKernel):
             integers += [steps[word] for word in f.strides[number]]
         made: list[tuple[tuple[int, ...], torch.dtype] | None] = []
         shares: list[int] = []
+        last: list[torch.dtype] = []
         totals = iter(range(len(f.results)))
         for number, ((what, axes, parts, _), r) in enumerate(zip(f.results, results, strict=True), len(slots)):
             one = what == "total" and next(totals) in f.single
             if r is None:
                 made.append(None)
                 shares.append(0)
+                last.append(real)
                 integers += [0] * len(f.strides[number])
                 continue
             shape, kind = r
+            last.append(kind)
             if one:
                 shape = (groups, *shape[1:])
             cut = [a for a in parts if pieces[a] > 1]
             shape = (*(pieces[a] for a in cut), *shape)
-            if cut:
+            if cut or kind == torch.bfloat16 and interpreting():
                 kind = real
             by = torch.empty(shape, device="meta").stride()
             steps = {f"p{f.axes.index(a)}": 0 for a in parts}
@@ -219,6 +234,7 @@ class Kernel(NativeKernel):
             tuple(given),
             tuple(made),
             tuple(shares),
+            tuple(last),
             scratch,
             real,
             tuple(i for i, (kind, _) in enumerate(f.operands) if kind == "number"),
