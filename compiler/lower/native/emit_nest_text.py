@@ -27,7 +27,7 @@ class NestText:
         self.loads: dict[int, list[Var]] = {}
         seen: set[int] = set()
         places = {a: i for i, a in enumerate(n.order)}
-        for s in n.statements:
+        for s in () if n.alone else n.statements:
             for v in reads_of(s):
                 if v.id not in here and v.id not in seen:
                     seen.add(v.id)
