@@ -97,7 +97,9 @@ def reset(run: Run) -> Tensor:
 
 
 def valid(run: Run) -> Tensor:
-    """[batch, time]: 1 where there is a step, 0 in the padding."""
+    """[batch, time] (one step: [batch]): 1 where there is a step, 0 in the padding."""
+    if run.length is None:
+        return torch.ones(1, dtype=torch.float32, device=run.device).expand(run.batch)
     found = run.valid(run.chain)
     if found is None:
         return torch.ones(1, 1, dtype=torch.float32, device=run.device).expand(run.batch, run.length or 0)
