@@ -44,4 +44,12 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "at a place that changes. An explicit `native` is a promise, so it is this error; `auto` runs such a loop with the "
         "reference and everything else in C.",
     ),
+    _E(
+        "SEQ0605",
+        "native kernels cannot do this with a derivative",
+        "Kernels have a first derivative in reverse mode, which is what training takes. Second derivatives (`create_graph=True`, then "
+        "backward again), forward mode and the transforms of `torch.func` need the operations one by one: build the module with "
+        '`backend="reference"`. With `auto`, forward mode and `torch.func` run on the reference by themselves; a second derivative is '
+        "asked for too late for that.",
+    ),
 )

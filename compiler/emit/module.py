@@ -50,7 +50,7 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
         lines += ["", ""] + [f"{e}.REPORT = REPORT" for e in exports]
     elif isinstance(report, dict):
         told = {k: v for k, v in report.items() if k in exports}
-        lines += (["", ""] if told else []) + [f"{e}.REPORT = {told[e]!r}" for e in exports if e in told]
+        lines += (["", ""] if told else []) + [f"{e}.REPORT = {told[e]!a}" for e in exports if e in told]
     for n in native.values():
         kernels = n.lines()
         lines += ["", "", *kernels] if kernels else []
