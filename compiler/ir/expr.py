@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from seqc.compiler.diagnostics.span import NOWHERE, Span
 
@@ -451,7 +451,7 @@ def rebuild(e: Expr, f: Callable[[Expr], Expr]) -> Expr:
         new = _rebuilt(old, f)
         if new is not old:
             changes[fl.name] = new
-    return cast(Expr, replace(e, **changes)) if changes else e
+    return replace(e, **changes) if changes else e
 
 
 def _rebuilt(v: Any, f: Callable[[Expr], Expr]) -> Any:

@@ -20,13 +20,15 @@ axis unless it is a row.
 
 The adjoint of a kernel is a kernel again, `reverse`, whose `previous` operands of kind `past` are the carries that the forward
 pass had before the step: read from rows where a carry is one, else recomputed between checkpoints (`Derivative` says which).
+A kernel with products recomputes nothing that needs one: its forward pass leaves such values behind (`Derivative.extra`), and a
+weight's gradient is one large product of two rows after the pass (`Outer`).
 
 Immutable; `verify` (lower.kernels.verify) lists what is legal; `shown` (lower.kernels.printer) prints it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -123,7 +125,44 @@ class Reduce:
     over: Axes
 
 
-Statement = Apply | Reduce
+@dataclass(frozen=True, slots=True)
+class Product:
+    """`out = sum of weight * arg`, a matrix product with a weight: an operand of kind `once` (all sequences meet in one
+    product) or `run` (each has its own), read by products only.
+
+    over  the axes that are summed over, each as the weight calls it and as `arg` calls it
+    to    the weight's other axes, each as it and as `out` calls it; one that `arg` has too is shared (a head). What is left of
+          `arg`'s axes `out` has as well
+    """
+
+    out: Var
+    weight: Var
+    arg: Var
+    over: tuple[tuple[str, str], ...]
+    to: tuple[tuple[str, str], ...]
+
+    @property
+    def shared(self) -> Axes:
+        """Axes, as values call them, along which there is a product for each entry."""
+        return tuple(v for _, v in self.to if v in self.rest)
+
+    @property
+    def rest(self) -> Axes:
+        """The axes of `arg` that are not summed over."""
+        gone = {v for _, v in self.over}
+        return tuple(a for a in self.arg.axes if a not in gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """`out` is `arg` with axes under other names of the same size, each pair the old and the new one."""
+
+    out: Var
+    arg: Var
+    pairs: tuple[tuple[str, str], ...]
+
+
+Statement = Apply | Reduce | Product | Rename
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +224,21 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
+class Outer:
+    """The gradient of a weight: the sum over steps and sequences of two rows' product.
+
+    out   the row (of the adjoint) with the cotangent of a product's result
+    arg   the row (of the adjoint) with what the product was taken of
+    axes  the weight's axes as the rows call them: those of `to` from `out`, those of `over` from `arg`; two may have one name,
+          so each says which row it comes from: ("out", axis), ("arg", axis), ("both", axis) for a shared one
+    """
+
+    out: int
+    arg: int
+    axes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Derivative:
     """The adjoint of a kernel.
 
@@ -192,11 +246,14 @@ class Derivative:
                 cotangents of the forward rows (`step`), and as starts of its carries the cotangents of the forward carries
                 after the last step (`run`)
     sources     for each operand of `kernel`: ("operand", i), ("row", i) a cotangent, ("last", i) a carry's cotangent, ("past",
-                i)
+                i), ("kept", i) a value of the forward step: row i, where the extra rows come behind the others
     gradients   for each operand of the forward kernel what adds up to its gradient: ("row", i), ("total", i), ("carry", i) of
-                `kernel`
-    stored      for each forward carry: the row that is equal to it after each step; REPLAYED; or UNUSED: nobody needs its past
+                `kernel`, ("outer", i)
+    stored      for each forward carry: the row (or extra row, behind the others) that is equal to it after each step; REPLAYED;
+                or UNUSED: nobody needs its past
     replay      the forward statements of a step that recompute the replayed carries
+    extra       values of the forward step that it writes as rows besides, where a gradient will be taken
+    outer       gradients of weights
     """
 
     kernel: Kernel
@@ -204,13 +261,15 @@ class Derivative:
     gradients: tuple[tuple[tuple[str, int], ...], ...]
     stored: tuple[int, ...]
     replay: tuple[Statement, ...]
+    extra: tuple[Var, ...] = ()
+    outer: tuple[Outer, ...] = ()
 
 
 # ---- walking ----------------------------------------------------------------------------------------------------------
 
 
 def args_of(s: Statement) -> tuple[Arg, ...]:
-    """What a statement reads."""
+    """What a statement reads; of a product the value, not the weight."""
     return s.args if isinstance(s, Apply) else (s.arg,)
 
 
@@ -226,4 +285,11 @@ def needed(statements: tuple[Statement, ...], goals: set[int]) -> tuple[Statemen
         if s.out.id in goals:
             out.append(s)
             goals.update(v.id for v in reads_of(s))
+            if isinstance(s, Product):
+                goals.add(s.weight.id)
     return tuple(reversed(out))
+
+
+def weights_of(statements: Iterable[Statement]) -> set[int]:
+    """Ids of the weights that products read."""
+    return {s.weight.id for s in statements if isinstance(s, Product)}

@@ -73,10 +73,11 @@ class Unit:
 class Pass:
     """The description of one C function (see `compiler.lower.native.emit.described`)."""
 
-    __slots__ = ("name", "axes", "split", "operands", "results", "starts", "arrays", "kept", "inner", "lanes")
+    __slots__ = ("name", "axes", "split", "operands", "results", "starts", "arrays", "kept", "dense", "lanes")
 
     def __init__(self, about: Sequence[Any]) -> None:
         self.name, self.axes, self.split, self.operands, self.results, self.starts, self.arrays, self.kept = about[:8]
+        self.dense = about[8]
         self.lanes = self.axes[-1] if self.axes else ""
 
     @property
@@ -166,10 +167,12 @@ class Kernel:
         for one, words in ((self.forward, text), (self.adjoint, adjoint_text)):
             if one is not None:
                 self.units[one.name] = unit if unit is not None else Unit([(one.name, one.slots, words)])
-        self.sources, self.gradients, self.stored = ((), (), ()) if adjoint is None else tuple(adjoint[8:11])
+        self.sources, self.gradients, self.stored, self.outer = ((), (), (), ()) if adjoint is None else tuple(adjoint[9:13])
         self.key = hashlib.sha256(f"{text}\0{about!r}\0{adjoint!r}".encode()).hexdigest()
         self.tensors = [i for i, (kind, _) in enumerate(self.forward.operands) if kind != "number"]
         self.rows, self.lasts = len(self.forward.of("row")), len(self.forward.of("last"))
+        read = {*self.stored, *(i for what, i in self.sources if what == "kept")}
+        self.needed_rows = sorted(i for i in read if 0 <= i < self.rows)
         self._plans: dict[Any, Plan] = {}
         Kernel.registry[self.key] = self
 
@@ -216,6 +219,8 @@ class Kernel:
         every = self.adjoint.interval(sizes, real, length) if self.adjoint is not None else 1
         for r in f.of("checkpoint"):
             out.append(((-(-length // every), batch, *(sizes[a] for a in r[1])), real) if save else None)
+        for r in f.of("extra"):
+            out.append(((*lead, *(sizes[a] for a in r[1])), real) if save else None)
         return out
 
     @staticmethod
@@ -266,7 +271,8 @@ class Kernel:
         wanted: Sequence[bool],
     ) -> list[Tensor | None]:
         """Gradients of the operands from cotangents of rows and of the carries after the last step; None where not wanted."""
-        again = iter(kept)
+        again = iter(kept[: len(self.forward.of("checkpoint"))])
+        left = [*rows, *kept[len(self.forward.of("checkpoint")) :]]
         given: list[Any] = []
         for what, i in self.sources:
             match what:
@@ -276,8 +282,10 @@ class Kernel:
                     given.append(to_rows[i])
                 case "last":
                     given.append(to_lasts[i])
+                case "kept":
+                    given.append(left[i])
                 case "past":
-                    given.append(rows[self.stored[i]] if self.stored[i] >= 0 else next(again))
+                    given.append(left[self.stored[i]] if self.stored[i] >= 0 else next(again))
         key = (
             tuple(wanted),
             *dtypes,
@@ -293,13 +301,37 @@ class Kernel:
         for i, (kind, _) in enumerate(self.forward.operands):
             total: Tensor | None = None
             for part in self.gradients[i] if wanted[i] else ():
-                x = found[part]
+                x = self._outer(self.outer[part[1]], kind, found) if part[0] == "outer" else found[part]
                 assert x is not None
-                if kind == "once":
+                if kind == "once" and part[0] != "outer":
                     x = x.sum(0)
                 total = x if total is None else total + x
             out.append(None if total is None else total.to(operands[i].dtype))
         return out
+
+    def _outer(self, about: tuple[int, int, Any], kind: str, found: dict[tuple[str, int], Tensor | None]) -> Tensor:
+        """A weight's gradient: the sum over steps (and sequences, where they share it) of two rows' product."""
+        assert self.adjoint is not None
+        out, arg, axes = about
+        left, right = found["row", out], found["row", arg]
+        assert left is not None and right is not None
+        rows = self.adjoint.of("row")
+        kinds = {"out": rows[out][1], "arg": rows[arg][1]}
+        both = {a for where, a in axes if where == "both"}
+        # an axis that both rows have and the weight lacks is summed over as time is
+        named = {(where, a) for where, a in axes}
+        letters: dict[tuple[str, str], str] = {}
+
+        def letter(side: str, a: str) -> str:
+            other = "arg" if side == "out" else "out"
+            shared = a in both or (side, a) not in named and (other, a) not in named and a in kinds[other]
+            return letters.setdefault(("both" if shared else side, a), chr(ord("c") + len(letters)))
+
+        first = "ab" + "".join(letter("out", a) for a in kinds["out"])
+        second = "ab" + "".join(letter("arg", a) for a in kinds["arg"])
+        made = ("a" if kind == "run" else "") + "".join(letters[where, a] for where, a in axes)
+        wide = torch.promote_types(left.dtype, right.dtype)
+        return torch.einsum(f"{first},{second}->{made}", left.to(wide), right.to(wide))
 
     def _names(self) -> list[tuple[str, int]]:
         """The adjoint's results as `gradients` calls them."""
@@ -318,6 +350,10 @@ class Kernel:
         real = self.real(operands, dtypes)
         kinds = [kind for kind, _ in self.forward.operands]
         users = {part: i for i, parts in enumerate(self.gradients) if wanted[i] for part in parts}
+        for i, (out, arg, _) in enumerate(self.outer):
+            if ("outer", i) in users:
+                users.setdefault(("row", out), -1)
+                users.setdefault(("row", arg), -1)
         # totals of `run` operands are one for each sequence: then every sequence is a group
         alone = any(kinds[i] == "run" and any(p[0] == "total" for p in parts) for i, parts in enumerate(self.gradients))
         groups, pieces = batch if alone else self.groups(batch), self._pieces(b, sizes, real)
@@ -330,7 +366,9 @@ class Kernel:
                 results.append(None)
                 continue
             shape = tuple(sizes[a] for a in axes)
-            kind = operands[users[name]].dtype if what == "row" and not cut and len(self.gradients[users[name]]) == 1 else real
+            user = users[name]
+            alone_there = what == "row" and not cut and user >= 0 and len(self.gradients[user]) == 1
+            kind = operands[user].dtype if alone_there else real
             lead = {"row": (batch, length), "last": (batch,), "total": (max(1, groups),)}[what]
             results.append((((pieces,) if cut else ()) + lead + shape, kind if _word(kind, real) else real))
         return self._plan(b, batch, length, sizes, b.interval(sizes, real, length), real, given, results, shares, max(1, groups))
@@ -382,7 +420,7 @@ class Kernel:
             by = _steps_of(r[0])
             part, by = (by[0], by[1:]) if share else (0, by)
             storage.append(_word(r[1], real))
-            if what == "row" and not single:
+            if what in ("row", "extra") and not single:
                 steps += (*by, part)
             elif what == "checkpoint":
                 steps += (by[1], by[0], *by[2:], part)

@@ -8,6 +8,7 @@
  *                         the type in memory of a slot; load and store of a vector, of its first n lanes, of one number
  *     FIRST(n)            the mask of the first n lanes
  *     LANES_SUM(v)        all lanes, halves first; LANES_SUM_ROWS(p) the same for W vectors at p at once, in one vector
+ *     gemm, DOT           products with weights (dense.h)
  *     scratch_of(n, c)    memory for n numbers of which the first c are 0
  */
 #ifndef SQ_KERNELS_H
@@ -125,5 +126,7 @@ SQ_FN V LANES_SUM_ROWS(const R *p) {
     return VF(load)(a);
 }
 #endif
+
+#include "dense.h"
 
 #endif

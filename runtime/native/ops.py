@@ -74,7 +74,7 @@ class _Differentiable(torch.autograd.Function):
         """Keeps operands, and of the results what the adjoint reads."""
         kernel, dtypes, numbers, *tensors = inputs
         known = kernel.rows + kernel.lasts
-        needed = sorted({i for i in kernel.stored if i >= 0})
+        needed = kernel.needed_rows
         ctx.kernel, ctx.dtypes, ctx.numbers, ctx.count, ctx.needed = kernel, dtypes, numbers, len(tensors), needed
         ctx.mark_non_differentiable(*output[known:])
         ctx.save_for_backward(*tensors, *(output[i] for i in needed), *output[known:])

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import BOOL_FUNCTIONS, Apply, Arg, Reduce, Statement, ValueType, Var
+from seqc.compiler.ir.kernel import BOOL_FUNCTIONS, Apply, Arg, Product, Reduce, Rename, Statement, ValueType, Var, args_of
 
 _FOLD: dict[str, Callable[..., float]] = {
     "add": lambda a, b: a + b,
@@ -107,6 +107,25 @@ class Builder:
         value = self.wide(arg, (*self.union((arg,)), *over))
         return self._put(Reduce(self._fresh(tuple(a for a in value.axes if a not in over), "real", hint), fn, value, over))
 
+    def product(
+        self, weight: Var, arg: Arg, over: tuple[tuple[str, str], ...], to: tuple[tuple[str, str], ...], hint: str = ""
+    ) -> Var:
+        """The product of a weight with a value, which gets the axes of `over` where it lacks them."""
+        value = self.wide(arg, (*self.union((arg,)), *(v for _, v in over)))
+        gone = {v for _, v in over}
+        axes = {a for a in value.axes if a not in gone} | {v for _, v in to}
+        return self._put(Product(self._fresh(tuple(axes), "real", hint), weight, value, over, to))
+
+    def rename(self, arg: Arg, pairs: tuple[tuple[str, str], ...]) -> Arg:
+        """A value with axes under other names; pairs of axes that it lacks do nothing."""
+        mine = tuple((old, new) for old, new in pairs if isinstance(arg, Var) and old in arg.axes and old != new)
+        if not mine or not isinstance(arg, Var):
+            return arg
+        if arg.type == "bool":
+            arg = self.wide(arg, arg.axes)
+        names = dict(mine)
+        return self._put(Rename(self._fresh(tuple(names.get(a, a) for a in arg.axes), "real", arg.hint), arg, mine))
+
     def wide(self, arg: Arg, axes: Iterable[str]) -> Var:
         """`arg` as a value with all of `axes`."""
         have = set(axes)
@@ -141,7 +160,7 @@ class Builder:
             return held
         if self.target is not None:
             self.target.append(s)
-        elif all(not isinstance(a, Var) or a.id in self.steady for a in (s.args if isinstance(s, Apply) else (s.arg,))):
+        elif not isinstance(s, Product) and all(not isinstance(a, Var) or a.id in self.steady for a in args_of(s)):
             self.prologue.append(s)
             self.steady.add(s.out.id)
         else:
@@ -162,6 +181,10 @@ class Builder:
 def _key(s: Statement) -> tuple[object, ...]:
     if isinstance(s, Apply):
         return (s.fn, s.out.axes, *((a.id,) if isinstance(a, Var) else repr(a) for a in s.args))
+    if isinstance(s, Product):
+        return ("product", s.weight.id, s.arg.id, s.over, s.to)
+    if isinstance(s, Rename):
+        return ("rename", s.arg.id, s.pairs)
     return (s.fn, s.over, s.arg.id)
 
 

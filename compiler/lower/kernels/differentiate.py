@@ -12,6 +12,10 @@ between).
 What the forward pass leaves behind are its rows; a carry that is a row is read from there, others are recomputed (`replay`). An
 operand that does not change in time collects its cotangent over the steps (`sums`), and the prologue is differentiated once,
 after the last step (`epilogue`). An operand that lacks an axis of the values it meets gets the sum over that axis.
+
+Products with weights are not computed again: what the adjoint reads and cannot compute without one, the forward pass leaves
+behind (`extra`); then it also leaves the carries that are no rows, so that nothing is replayed. The weight's own gradient is
+taken after the pass, from the rows of both sides (`outer`).
 """
 
 from __future__ import annotations
@@ -27,12 +31,16 @@ from seqc.compiler.ir.kernel import (
     Derivative,
     Kernel,
     Operand,
+    Outer,
+    Product,
     Reduce,
+    Rename,
     Statement,
     Sum,
     Var,
     needed,
     reads_of,
+    weights_of,
 )
 from seqc.compiler.lower.kernels.builder import Builder
 from seqc.compiler.lower.kernels.plain import plain
@@ -147,6 +155,7 @@ class _Reverse:
     def __init__(self, b: Builder) -> None:
         self.b = b
         self.parts: dict[int, list[Arg]] = {}
+        self.products: list[tuple[Product, Arg]] = []
 
     def add(self, target: Arg, part: Arg | None) -> None:
         """One more contribution, summed over the axes that the target lacks."""
@@ -169,6 +178,16 @@ class _Reverse:
                 continue
             if isinstance(s, Reduce):
                 self.reduction(s, g)
+                continue
+            if isinstance(s, Product):
+                self.products.append((s, g))
+                turned = tuple((w, v) for w, v in s.to if v not in s.shared)
+                same = tuple((w, v) for w, v in s.to if v in s.shared)
+                wide = self.b.wide(g, s.out.axes)
+                self.add(s.arg, self.b.product(s.weight, wide, turned, (*same, *s.over)))
+                continue
+            if isinstance(s, Rename):
+                self.add(s.arg, self.b.rename(self.b.wide(g, s.out.axes), tuple((new, old) for old, new in s.pairs)))
                 continue
             rule = RULES.get(s.fn)
             if rule is None:
@@ -229,6 +248,17 @@ def differentiate(k: Kernel) -> Derivative:
         if found is not None:
             gradients[i].append(("row", len(rows)))
             rows.append(b.wide(found, o.var.axes))
+    # weights: the rows of both sides of each product
+    outer: list[Outer] = []
+    for product, g in reversed(r.products):
+        places: list[int] = []
+        for v in (b.wide(g, product.out.axes), b.wide(product.arg, product.arg.axes)):
+            if v not in rows:
+                rows.append(v)
+            places.append(rows.index(v))
+        said = {w: ("both" if v in product.shared else "out", v) for w, v in product.to} | {w: ("arg", v) for w, v in product.over}
+        gradients[by_id[product.weight.id]].append(("outer", len(outer)))
+        outer.append(Outer(places[0], places[1], tuple(said[w] for w in product.weight.axes)))
     # what does not change in time: summed over the steps, then backwards through the prologue
     sums: list[Sum] = []
     epilogue: list[Statement] = []
@@ -254,7 +284,7 @@ def differentiate(k: Kernel) -> Derivative:
         if isinstance(c.init, Var):
             gradients[by_id[c.init.id]].append(("carry", j))
 
-    return _assembled(k, b, carries, rows, given, last, sums, tuple(epilogue), totals, gradients)
+    return _assembled(k, b, carries, rows, given, last, sums, tuple(epilogue), totals, gradients, outer)
 
 
 def _assembled(
@@ -268,6 +298,7 @@ def _assembled(
     epilogue: tuple[Statement, ...],
     totals: list[Var],
     gradients: list[list[tuple[str, int]]],
+    outer: list[Outer],
 ) -> Derivative:
     """Drops what nobody needs, says where each operand comes from."""
     flat = plain(k)
@@ -286,10 +317,21 @@ def _assembled(
             split=(),
         )
     )
-    used = {v.id for s in (*done.prologue, *done.step, *done.epilogue) for v in reads_of(s)}
+    keep: list[Var] = []
+    if weights_of(flat.step):
+        keep = _unrepeatable(flat, done)
+        held = {v.id for v in keep}
+        step = tuple(s for s in done.step if s.out.id not in held)
+        goals = {v.id for v in done.rows} | {c.next.id for c in done.carries} | {a.value.id for a in done.sums}
+        done = replace(done, step=needed(step, goals))
+    used = {v.id for s in (*done.prologue, *done.step, *done.epilogue) for v in reads_of(s)} | weights_of(done.step)
     used |= {v.id for v in (*done.rows, *(c.next for c in done.carries), *(s.value for s in done.sums), *done.totals)}
 
-    rows_of = {v.id: j for j, v in enumerate(flat.rows)}
+    extra = [v for v in keep if v not in flat.rows]
+    if keep or weights_of(flat.step):
+        extra += [c.next for c in flat.carries if c.previous.id in used and c.next not in flat.rows and c.next not in extra]
+    left = [*flat.rows, *extra]
+    rows_of = {v.id: j for j, v in enumerate(left)}
     wanted = {c.previous.id for c in flat.carries if c.previous.id in used}
     while True:
         goals = {c.next.id for c in flat.carries if c.previous.id in wanted and c.next.id not in rows_of}
@@ -307,7 +349,7 @@ def _assembled(
     first = [s for s in flat.prologue if s.out.id in have or s in shared]
     known = {s.out.id for s in first}
     prologue = (*first, *(s for s in done.prologue if s.out.id not in known))
-    used |= own
+    used |= own | weights_of(replay)
     # a carry that is read from a row starts at its own start
     used |= {c.init.id for c, how in zip(flat.carries, stored, strict=True) if how >= 0 and isinstance(c.init, Var)}
 
@@ -317,6 +359,9 @@ def _assembled(
         if v.id in used:
             operands.append(Operand(v, "step"))
             sources.append(("row", j))
+    for v in keep:
+        operands.append(Operand(v, "step"))
+        sources.append(("kept", rows_of[v.id]))
     for j, v in enumerate(last):
         operands.append(Operand(v, "run"))
         sources.append(("last", j))
@@ -326,7 +371,42 @@ def _assembled(
             sources.append(("past", j))
     kernel = replace(done, operands=tuple(operands), prologue=prologue, reverse=True)
     kernel = replace(kernel, split=tuple(a for a in splits(kernel) if a in k.split))
-    return Derivative(kernel, tuple(sources), tuple(tuple(g) for g in gradients), stored, replay)
+    return Derivative(kernel, tuple(sources), tuple(tuple(g) for g in gradients), stored, replay, tuple(extra), tuple(outer))
+
+
+def _unrepeatable(flat: Kernel, done: Kernel) -> list[Var]:
+    """Values of the forward step that the adjoint reads and that only a product (one of the forward step) can give: the last of
+    each line of values, from which the rest is computed again."""
+    forward = {s.out.id: s for s in flat.step}
+    made = {s.out.id for s in done.step} - set(forward)
+    heavy: set[int] = set()
+    for s in flat.step:
+        if isinstance(s, Product) or any(v.id in heavy for v in reads_of(s)):
+            heavy.add(s.out.id)
+    read = {v.id for s in done.step if s.out.id in made for v in reads_of(s)}
+    read |= {v.id for v in (*done.rows, *(c.next for c in done.carries), *(a.value for a in done.sums))}
+    for s in reversed(flat.step):
+        # no row holds truth values: what they are made of is kept
+        if s.out.id in read and s.out.id in heavy and s.out.type == "bool":
+            read |= {v.id for v in reads_of(s)}
+            read.discard(s.out.id)
+    kept: dict[int, Var] = {}
+    cheap: dict[int, bool] = {}
+
+    def again(i: int) -> bool:
+        """Whether a value can be had without a product, from what is kept so far."""
+        if i not in heavy or i in kept:
+            return True
+        if i not in cheap:
+            s = forward[i]
+            cheap[i] = not isinstance(s, Product) and all(again(v.id) for v in reads_of(s))
+        return cheap[i]
+
+    for s in flat.step:
+        if s.out.id in read and not again(s.out.id):
+            kept[s.out.id] = s.out
+            cheap.clear()
+    return list(kept.values())
 
 
 __all__ = ["RULES", "differentiate"]

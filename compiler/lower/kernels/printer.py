@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seqc.compiler.ir.kernel import Apply, Arg, Derivative, Kernel, Statement, Var
+from seqc.compiler.ir.kernel import Apply, Arg, Derivative, Kernel, Product, Rename, Statement, Var
 
 
 def shown(k: Kernel) -> str:
@@ -38,6 +38,9 @@ def shown(k: Kernel) -> str:
 def shown_derivative(d: Derivative) -> str:
     """An adjoint."""
     lines = [shown(d.kernel).rstrip("\n")]
+    lines += [f"    kept by the forward pass: {v}" for v in d.extra]
+    for i, o in enumerate(d.outer):
+        lines.append(f"    outer {i}: row {o.out} x row {o.arg} as [{', '.join(a for _, a in o.axes)}]")
     if d.replay:
         lines += ["    recomputed between checkpoints:", *_statements(d.replay)]
     for i, parts in enumerate(d.gradients):
@@ -53,6 +56,12 @@ def statement(s: Statement) -> str:
     """One statement."""
     if isinstance(s, Apply):
         return f"{_typed(s.out)} = {s.fn}({', '.join(_arg(a) for a in s.args)})"
+    if isinstance(s, Product):
+        over = ", ".join(v if w == v else f"{v} = {w}" for w, v in s.over)
+        to = ", ".join(v if w == v else f"{v} = {w}" for w, v in s.to)
+        return f"{_typed(s.out)} = product of {s.weight} and {s.arg} over {over} to {to}"
+    if isinstance(s, Rename):
+        return f"{_typed(s.out)} = {s.arg} with {', '.join(f'{new} = {old}' for old, new in s.pairs)}"
     return f"{_typed(s.out)} = {s.fn} over {', '.join(s.over)} of {s.arg}"
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.ir.expr import Axes, Expr
-from seqc.compiler.ir.kernel import Arg, Carry, Kernel, Operand, Var, needed, reads_of
+from seqc.compiler.ir.kernel import Arg, Carry, Kernel, Operand, Var, needed, reads_of, weights_of
 from seqc.compiler.lower.kernels.trace import Source, Tracer, Unfit, Value
 from seqc.compiler.lower.kernels.verify import verify
 from seqc.compiler.lower.reference.schedule import Item, parts_of
@@ -100,6 +100,7 @@ class Chooser:
         for i in items:
             for n in i.names():
                 self.reads[n] = frozenset(r.name for e in parts_of(body, self.table[n]) for r in x.reads(e))
+        self.loops = frozenset(n for i in items if i.kind == "time" for n in i.names())
         self.single = {i.name for i in items if i.kind == "statement" and self.plain_equation(i.name)}
 
     def plain_equation(self, n: str) -> bool:
@@ -139,8 +140,8 @@ class Chooser:
         """Why a loop is no kernel; "" where it is one."""
         if any(i.kind not in ("statement", "time") for it in self.items if set(it.names()) & names for i in it.inner):
             return "it has levels inside"
-        if any(self.table[n].kind == "input" or self.table[n].level for n in names):
-            return "an optional input or a level is part of it"
+        if any(self.table[n].level for n in names):
+            return "a level is part of it"
         steps = {i.name for i in self.body.indices if i.of == self.chain}
         if any(steps & set(self.table[n].axes or ()) for n in names):
             return "it has an entry for each step so far"
@@ -156,6 +157,7 @@ class Chooser:
         """A tracer for these names."""
         t = Tracer(self.body, self.chain, self.axes(inside), inside, masked)
         t.room = [frozenset(a for a in self.table[n].axes or () if a != self.chain) for n in inside]
+        t.dense = self.loops
         return t
 
     # ---- axes ---------------------------------------------------------------------------------------------------------
@@ -406,7 +408,7 @@ def _pruned(name: str, t: Tracer, carries: list[Carry], rows: list[Var]) -> tupl
     step = needed(tuple(t.b.step), goals)
     prologue = needed(tuple(t.b.prologue), goals)
     goals |= {c.init.id for c in carries if isinstance(c.init, Var)}
-    goals |= {v.id for s in (*step, *prologue) for v in reads_of(s)}
+    goals |= {v.id for s in (*step, *prologue) for v in reads_of(s)} | weights_of(step)
     pairs = [(o, s) for o, s in zip(t.operands, t.sources, strict=True) if o.var.id in goals]
     have = {a for o, _ in pairs for a in o.var.axes} | {a for s in (*step, *prologue) for a in s.out.axes}
     have |= {a for c in carries for a in c.previous.axes}

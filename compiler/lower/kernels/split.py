@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Literal
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import Apply, Arg, Kernel, Reduce, Statement, Var
+from seqc.compiler.ir.kernel import Apply, Arg, Kernel, Product, Reduce, Rename, Statement, Var
 
 Word = Literal["own", "whole", "part"]
 
@@ -51,6 +51,20 @@ def _statement(s: Statement, axis: str, said: dict[int, Word]) -> bool:
                 return False
             word = "part"
         said[s.out.id] = word
+        return True
+    if isinstance(s, Product):
+        word = said[s.arg.id]
+        if axis in s.shared and word == "own" and (axis, axis) in s.to:
+            said[s.out.id] = "own"
+            return True
+        if word != "whole" or axis in s.out.axes or axis in s.weight.axes:
+            return False
+        said[s.out.id] = "whole"
+        return True
+    if isinstance(s, Rename):
+        if any(axis in pair for pair in s.pairs):
+            return False
+        said[s.out.id] = said[s.arg.id]
         return True
     found = [said[a.id] for a in s.args if isinstance(a, Var)]
     if "part" in found:

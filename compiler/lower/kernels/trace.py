@@ -13,7 +13,7 @@ elementwise parts above the leaves are computed in the kernel, so that raw pre-a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
@@ -101,6 +101,8 @@ class Tracer:
         self._kinds: dict[str, Kind] = {}
         self._reading: set[str] = set()
         self._roots: list[Expr] = []
+        self.dense: frozenset[str] = frozenset()
+        self._dense = False
         self.room: list[frozenset[str]] = []
         self.masks: dict[str, Arg] = {}
 
@@ -202,8 +204,12 @@ class Tracer:
             if name in self._reading:
                 raise Unfit(f"`{name}` needs itself")
             self._reading.add(name)
-            held = self.fitted(self.trace(v.value), tuple(a for a in v.axes or () if a != self.chain), v.type)
-            self._reading.discard(name)
+            outer, self._dense = self._dense, name in self.dense
+            try:
+                held = self.fitted(self.trace(v.value), tuple(a for a in v.axes or () if a != self.chain), v.type)
+            finally:
+                self._dense = outer
+                self._reading.discard(name)
             self.names[name] = held
         return held
 
@@ -268,6 +274,9 @@ class Tracer:
             case x.Expand(arg=a):
                 return self.fitted(self.trace(a), tuple(i for i in e.axes if i != self.chain), e.type)
             case x.Contract(left=a, right=b, over=over):
+                made = self.layered(a, b, over) if self._dense else None
+                if made is not None:
+                    return made
                 left, right = self.trace(a), self.trace(b)
                 # weights are no room: a product with them has their size at each step
                 big = [v for v, side in ((left, a), (right, b)) if self.depends(side) or self.kind_of(side) == "step"]
@@ -275,7 +284,79 @@ class Tracer:
                 return self.summed(self.product(left, right), over)
             case x.Reduce():
                 return self.reduce(e)
+            case x.Rename(arg=a, pairs=pairs):
+                return self.renamed(self.trace(a), dict(pairs))
+            case x.Solve():
+                return self.solved(e)
+            case x.Along(fn="softmax"):
+                return self.along(e)
+            case x.Norm(fn="rmsnorm" | "layernorm"):
+                return self.norm(e)
         raise Unfit(f"{type(e).__name__.lower()} of a value that changes with the state")
+
+    def layered(self, a: Expr, b: Expr, over: Axes) -> Value | None:
+        """A product of a weight with a value that changes with the state; None where it is none of this kind."""
+        if self.depends(a) == self.depends(b):
+            return None
+        value, weight = (a, b) if self.depends(a) else (b, a)
+        if self.kind_of(weight) not in ("once", "run") or self.chain in over:
+            return None
+        inner, names = unnamed(value)
+        if any(n not in weight.axes for n in over):
+            return None
+        arg = self.trace(inner)
+        if not names and self.roomy(weight, arg, over):
+            return None
+        here = {a for p in arg.parts if isinstance(p, Var) for a in p.axes}
+        pairs = tuple((n, names.get(n, n)) for n in over)
+        to = tuple((n, n) for n in weight.axes if n not in over)
+        if (here - {v for _, v in pairs}) & set(names.values()):
+            arg, pairs = self.renamed(arg, {v: n for n, v in names.items()}), tuple((n, n) for n in over)
+        return self.weighted(weight, arg, pairs, to)
+
+    def solved(self, e: x.Solve) -> Value:
+        """The solution of linear equations whose matrix does not change: a product with the matrix's inverse, made outside."""
+        if self.depends(e.matrix) or self.kind_of(e.matrix) not in ("once", "run"):
+            raise Unfit("linear equations whose matrix changes with the state or the step")
+        right = self.trace(e.rhs)
+        here = {a for p in right.parts if isinstance(p, Var) for a in p.axes}
+        row = e.row if e.row in here or e.over not in here else e.over
+        inverse = x.Along("inverse", e.matrix, (e.over,), other=e.row, axes=e.matrix.axes, type=e.matrix.type, span=e.span)
+        rest = tuple((a, a) for a in e.matrix.axes if a not in (e.row, e.over))
+        # rows and columns of the inverse have each other's names
+        made = self.weighted(inverse, right, ((e.over, row),), (*rest, (e.row, e.result)))
+        if made is None:
+            raise Unfit("linear equations with an axis that is nowhere else")
+        return made
+
+    def weighted(self, weight: Expr, arg: Value, pairs: tuple[tuple[str, str], ...], to: tuple[tuple[str, str], ...]) -> Value | None:
+        """A product with a weight from outside; None where an axis is unknown."""
+        if any(a not in self.b.axes for a in (*weight.axes, *(v for _, v in (*pairs, *to)))):
+            return None
+        w = self.leaf(weight)
+        ws = [p for p in w.parts if isinstance(p, Var)]
+        if len(ws) != len(w.parts) or any(set(p.axes) != set(weight.axes) for p in ws):
+            return None
+        parts = [self.number(p) for p in arg.parts]
+
+        def times(i: int, j: int) -> Var:
+            return self.b.product(ws[i], parts[j], pairs, to)
+
+        if not w.complex and not arg.complex:
+            return Value((times(0, 0),))
+        if not w.complex:
+            return Value((times(0, 0), times(0, 1)))
+        if not arg.complex:
+            return Value((times(0, 0), times(1, 0)))
+        re = self.b.apply("sub", times(0, 0), times(1, 1))
+        return Value((re, self.b.apply("add", times(0, 1), times(1, 0))))
+
+    def roomy(self, weight: Expr, arg: Value, over: Axes) -> bool:
+        """Whether the product's terms are no more than some value has entries anyway: then it is elementwise."""
+        have = {a for p in arg.parts if isinstance(p, Var) for a in p.axes} | set(weight.axes)
+        sets = [frozenset(p.axes) for p in arg.parts if isinstance(p, Var)]
+        sets += [frozenset(c.axes) for c in self.carried.values()] + self.room
+        return any(have <= s for s in sets)
 
     def worth(self, e: Expr) -> bool:
         """Whether an expression that reads nothing of the kernel is computed in it all the same: elementwise, of real or
@@ -319,7 +400,21 @@ class Tracer:
             by = e.moves[0].index
             if isinstance(by, x.Literal_) and isinstance(by.value, int) and 1 <= by.value <= 8:
                 return self.past(e.name, by.value)
+        inner, names = unnamed(e)
+        if names and isinstance(inner, x.Read) and not any(m.kind == "rename" for m in inner.moves):
+            return self.renamed(self.read(inner), {old: new for new, old in names.items()})
         raise Unfit(f"`{e.name}` is read at a place that is no fixed number of steps ago")
+
+    def renamed(self, v: Value, names: Mapping[str, str]) -> Value:
+        """A value with axes under other names."""
+        unknown = [a for a in names.values() if a not in self.b.axes]
+        if unknown:
+            raise Unfit(f"the axis {unknown[0]}")
+        for p in v.parts:
+            mine = {a for a in (p.axes if isinstance(p, Var) else ()) if a not in names}
+            if mine & {names[a] for a in (p.axes if isinstance(p, Var) else ()) if a in names}:
+                raise Unfit("an axis under the name of another one that is there")
+        return Value(tuple(self.b.rename(p, tuple(names.items())) for p in v.parts))
 
     # ---- elementwise --------------------------------------------------------------------------------------------------
 
@@ -504,6 +599,42 @@ class Tracer:
         """The sum over axes."""
         return Value(tuple(self.b.reduce("sum", p, tuple(a for a in over if a != self.chain)) for p in v.parts))
 
+    def along(self, e: x.Along) -> Value:
+        """`softmax` of a value."""
+        b, over = self.b, tuple(e.over)
+        v = self.trace(e.arg)
+        if v.complex or self.chain in over or any(a not in b.axes for a in over):
+            raise Unfit(f"{e.fn} of such a value")
+        a = b.wide(self.number(v.re), (*b.union((v.re,)), *over))
+        top = b.reduce("max", a, over)
+        top = b.apply("where", b.apply("lt", float("-inf"), top), top, 0.0)
+        part = b.apply("exp", b.apply("sub", a, b.apply("stop", b.wide(top, b.union((top,))))))
+        total = b.reduce("sum", part, over)
+        return Value((b.apply("div", part, b.apply("where", b.apply("eq", total, 0.0), 1.0, total)),))
+
+    def norm(self, e: x.Norm) -> Value:
+        """`rmsnorm` and `layernorm` of a value."""
+        b, over = self.b, tuple(e.over)
+        v = self.trace(e.arg)
+        if v.complex or self.chain in over or "batch" in over or any(a not in b.axes for a in over):
+            raise Unfit(f"{e.fn} of such a value")
+        a: Arg = b.wide(self.number(v.re), (*b.union((v.re,)), *over))
+
+        def mean(of: Arg) -> Arg:
+            made = b.reduce("sum", of, over)
+            for axis in over:
+                made = b.apply("div", made, self.operand("number", (), Source("size", name=axis), f"size of {axis}"))
+            return made
+
+        if e.fn == "layernorm":
+            a = b.apply("sub", a, mean(a))
+        out = b.apply("mul", a, b.apply("rsqrt", b.apply("add", mean(b.apply("mul", a, a)), e.eps)))
+        if e.gain is not None:
+            out = b.apply("mul", out, self.trace(e.gain).re)
+        if e.bias is not None:
+            out = b.apply("add", out, self.trace(e.bias).re)
+        return Value((out,))
+
     def reduce(self, e: x.Reduce) -> Value:
         """A reduction over axes of the value."""
         if self.chain in e.over or "batch" in e.over:
@@ -529,3 +660,24 @@ class Tracer:
             still = b.apply("stop", top) if isinstance(top, Var) else top
             return Value((b.apply("add", still, b.apply("log", b.reduce("sum", b.apply("expdiff", a, still), inner))),))
         raise Unfit(f"{e.fn} of a value that changes with the state")
+
+
+def unnamed(e: Expr) -> tuple[Expr, dict[str, str]]:
+    """A value that is read under other names of its axes: the value itself, and what each other name stands for."""
+    names: dict[str, str] = {}
+    while isinstance(e, x.Rename):
+        back = {new: old for old, new in e.pairs}
+        names = {**{n: back.get(o, o) for n, o in names.items()}, **{n: o for n, o in back.items() if n not in names}}
+        e = e.arg
+    if isinstance(e, x.Read) and any(m.kind == "rename" for m in e.moves):
+        rest = tuple(m for m in e.moves if m.kind != "rename")
+        axes = list(e.axes)
+        for m in e.moves:
+            if m.kind != "rename" or not isinstance(m.index, x.Number):
+                continue
+            if m.index.of not in axes:
+                return e, names
+            axes[axes.index(m.index.of)] = m.axis
+            names[m.index.of] = m.axis
+        e = replace(e, moves=rest, axes=tuple(axes))
+    return e, names

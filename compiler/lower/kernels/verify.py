@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seqc.compiler.ir.kernel import BOOL_FUNCTIONS, REAL_FUNCTIONS, REDUCTIONS, Apply, Arg, Derivative, Kernel, Statement, Var
+from seqc.compiler.ir.kernel import (
+    BOOL_FUNCTIONS,
+    REAL_FUNCTIONS,
+    REDUCTIONS,
+    Apply,
+    Arg,
+    Derivative,
+    Kernel,
+    Product,
+    Rename,
+    Statement,
+    Var,
+)
 
 
 class IllegalKernel(AssertionError):
@@ -19,6 +31,7 @@ class IllegalKernel(AssertionError):
 def verify(k: Kernel) -> Kernel:
     """The kernel itself. Raises `IllegalKernel`."""
     known: dict[int, Var] = {}
+    weights = {o.var.id for o in k.operands if o.kind in ("once", "run")}
 
     def refuse_if(wrong: bool, what: str) -> None:
         if wrong:
@@ -47,6 +60,23 @@ def verify(k: Kernel) -> Kernel:
                         refuse_if(not set(a.axes) <= set(s.out.axes), f"{s.out} lacks axes of its operand {a}")
                         truth = s.fn in ("and", "or", "not", "number") or s.fn == "where" and i == 0
                         refuse_if((a.type == "bool") != truth, f"{s.out} = {s.fn} takes no {a.type} as operand {i}")
+            elif isinstance(s, Product):
+                read(s.arg, str(s.out))
+                read(s.weight, str(s.out))
+                refuse_if(s.weight.id not in weights, f"{s.out} is a product with {s.weight}, which is no operand of kind `once` or `run`")
+                refuse_if(s.out.type != "real" or s.arg.type != "real", f"{s.out} is a product of truth values")
+                named = [w for w, _ in (*s.over, *s.to)]
+                refuse_if(sorted(named) != sorted(s.weight.axes), f"{s.out} does not say what becomes of each axis of {s.weight}")
+                refuse_if(not s.over or any(v not in s.arg.axes for _, v in s.over), f"{s.out} sums over axes that {s.arg} lacks")
+                made = {*s.rest, *(v for _, v in s.to)}
+                refuse_if(s.out.axes != k.sorted(tuple(made)), f"{s.out} has the wrong axes")
+            elif isinstance(s, Rename):
+                read(s.arg, str(s.out))
+                names = dict(s.pairs)
+                made = {names.get(a, a) for a in s.arg.axes}
+                fits = len(made) == len(s.arg.axes) and s.out.axes == k.sorted(tuple(made)) and set(names) <= set(s.arg.axes)
+                refuse_if(not fits, f"{s.out} has the wrong axes for {s.arg} with {s.pairs}")
+                refuse_if(s.out.type != "real" or s.arg.type != "real", f"{s.out} renames axes of a truth value")
             else:
                 refuse_if(s.fn not in REDUCTIONS, f"{s.out} = {s.fn}: no such reduction")
                 read(s.arg, str(s.out))
@@ -94,11 +124,19 @@ def verify_derivative(d: Derivative, k: Kernel) -> Derivative:
     verify(d.kernel)
     if len(d.sources) != len(d.kernel.operands) or len(d.gradients) != len(k.operands) or len(d.stored) != len(k.carries):
         raise IllegalKernel(f"{d.kernel.name}: not the adjoint of {k.name}")
-    places = {"row": len(d.kernel.rows), "total": len(d.kernel.totals), "carry": len(d.kernel.carries)}
+    rows = d.kernel.rows
+    places = {"row": len(rows), "total": len(d.kernel.totals), "carry": len(d.kernel.carries), "outer": len(d.outer)}
     for i, parts in enumerate(d.gradients):
         for kind, j in parts:
             if kind not in places or not 0 <= j < places[kind]:
                 raise IllegalKernel(f"{d.kernel.name}: the gradient of operand {i} is {kind} {j}, which does not exist")
+            if kind == "outer":
+                o = d.outer[j]
+                have = {"out": rows[o.out].axes, "arg": rows[o.arg].axes}
+                for where, a in o.axes:
+                    if any(a not in have[w] for w in (("out", "arg") if where == "both" else (where,))):
+                        raise IllegalKernel(f"{d.kernel.name}: outer {j} has no axis {a}")
+                continue
             v = {"row": d.kernel.rows, "total": d.kernel.totals, "carry": tuple(c.previous for c in d.kernel.carries)}[kind][j]
             if v.axes != k.operands[i].var.axes:
                 raise IllegalKernel(f"{d.kernel.name}: the gradient of operand {i} has axes {v.axes}")

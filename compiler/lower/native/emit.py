@@ -8,17 +8,17 @@ Out:  for each kernel one function forwards and one backwards, each a translatio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Var
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Var, weights_of
 from seqc.compiler.lower.kernels.differentiate import differentiate
 from seqc.compiler.lower.kernels.plain import plain
 from seqc.compiler.lower.kernels.settle import settled
 from seqc.compiler.lower.kernels.split import splits, words
 from seqc.compiler.lower.kernels.verify import verify, verify_derivative
-from seqc.compiler.lower.native.emit_kernel import Emission, slots_of
+from seqc.compiler.lower.native.emit_dense import DenseEmission, addressable
+from seqc.compiler.lower.native.emit_kernel import Emission
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +67,29 @@ def made(raw: Kernel, adjoint: bool = True) -> Made:
         verify_derivative(d, k)
     flat = verify(plain(k))
     replayed = [c.previous for c, how in zip(flat.carries, d.stored if d else (), strict=False) if how == REPLAYED]
-    split = chosen_split(flat)
-    forward = Emission(flat, split, replayed)
-    ahead = Function("\n".join(forward.run()) + "\n", described(flat, split, forward, replayed))
+    extra = d.extra if d else ()
+    emission = DenseEmission if weights_of(flat.step) else Emission
+    ahead = emission(addressable(flat), chosen_split(flat), replayed, extra=extra)
+    forward = Function("\n".join(ahead.run()) + "\n", described(ahead))
     if d is None:
-        return Made(ahead, None)
-    split = chosen_split(d.kernel)
-    backward = Emission(d.kernel, split, replayed, d, flat)
-    text = "\n".join(backward.run()) + "\n"
-    about = (*described(d.kernel, split, backward, replayed), d.sources, d.gradients, d.stored)
-    return Made(ahead, Function(text, about))
+        return Made(forward, None)
+    back = emission(addressable(d.kernel), chosen_split(d.kernel), replayed, d, flat)
+    text = "\n".join(back.run()) + "\n"
+    outer = tuple((o.out, o.arg, o.axes) for o in d.outer)
+    return Made(forward, Function(text, (*described(back), d.sources, d.gradients, d.stored, outer)))
 
 
-def described(k: Kernel, split: str, e: Emission, replayed: Sequence[Var]) -> tuple[Any, ...]:
+def described(e: Emission) -> tuple[Any, ...]:
     """What the runtime has to know of one function: name, axes, split axis, operands, results, and the sizes of its scratch.
 
     operands (kind, axes), results (what, axes, part, lone), carries (operand it starts from or a number); scratch: the axes of
-    each array, and of those that are kept for each step between checkpoints.
+    each array, and of those that are kept for each step between checkpoints; last, whether sequences walk in blocks.
     """
+    k = e.k
     by_id = {o.var.id: i for i, o in enumerate(k.operands)}
     operands = tuple((o.kind, o.var.axes) for o in k.operands)
-    results = tuple((s.what, s.var.axes, s.part, s.lone) for s in slots_of(k, split, replayed) if s.what != "operand")
+    results = tuple((s.what, s.var.axes, s.part, s.lone) for s in e.slots if s.what != "operand")
     starts = tuple(by_id.get(c.init.id, -1) if isinstance(c.init, Var) else float(c.init) for c in k.carries)
     arrays = tuple(p.axes for p in e.arrays)
-    kept = tuple(v.axes for v in replayed) if k.reverse else ()
-    return (k.name, k.axes, split, operands, results, starts, arrays, kept)
+    kept = tuple(v.axes for v in e.replayed) if k.reverse else ()
+    return (k.name, k.axes, e.split, operands, results, starts, arrays, kept, isinstance(e, DenseEmission))

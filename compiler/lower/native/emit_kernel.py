@@ -37,8 +37,8 @@ FIRST_SIZE = 5
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One address: `what` is `operand`, `row`, `last` (a carry after the last step), `total` or `checkpoint`; `index` among
-    its like.
+    """One address: `what` is `operand`, `row`, `last` (a carry after the last step), `total`, `checkpoint` or `extra` (a row
+    that only a gradient needs); `index` among its like.
 
     part   it is a share of a sum over the split axis
     lone   it lacks the split axis: one piece writes it
@@ -51,8 +51,8 @@ class Slot:
     lone: bool = False
 
 
-def slots_of(k: Kernel, split: str, replayed: Sequence[Var]) -> list[Slot]:
-    """All addresses in order: operands with memory, rows, carries, totals, checkpoints of the forward pass."""
+def slots_of(k: Kernel, split: str, replayed: Sequence[Var], extra: Sequence[Var] = ()) -> list[Slot]:
+    """All addresses in order: operands with memory, rows, carries, totals, checkpoints and extra rows of the forward pass."""
     said = words(k, split) if split else None
     out = [Slot("operand", i, o.var) for i, o in enumerate(k.operands) if o.kind != "number"]
 
@@ -65,6 +65,7 @@ def slots_of(k: Kernel, split: str, replayed: Sequence[Var]) -> list[Slot]:
     out += [result("total", i, v, v.id) for i, v in enumerate(k.totals)]
     if not k.reverse:
         out += [result("checkpoint", i, v, v.id) for i, v in enumerate(replayed)]
+        out += [result("extra", i, v, v.id) for i, v in enumerate(extra)]
     return out
 
 
@@ -117,11 +118,13 @@ class Emission:
         replayed: Sequence[Var],
         derivative: Derivative | None = None,
         forward: Kernel | None = None,
+        extra: Sequence[Var] = (),
     ) -> None:
         self.k, self.split, self.derivative, self.forward = k, split, derivative, forward
         self.number = {a: i for i, a in enumerate(k.axes)}
-        self.slots = slots_of(k, split, replayed)
+        self.slots = slots_of(k, split, replayed, extra)
         self.replayed = list(replayed)
+        self.extra = list(extra)
         self.text = Text()
         self.scratch: list[tuple[str, str]] = []
         self.late: list[tuple[str, str]] = []
@@ -198,11 +201,9 @@ class Emission:
         head = Text()
         head.lines.append("SQ_EXPORT int64_t " + k.name + SIGNATURE)
         head.add("const int64_t B = n[0], T = n[1], G = n[2], C = n[3], Z = n[4];")
-        head.add("(void)T, (void)C, (void)Z, (void)c, (void)s;")
         for a, i in self.number.items():
             size = f"n[{FIRST_SIZE + i}]"
             head.add(f"const int64_t n{i} = {size}, m{i} = {'Z' if a == self.split else size}, P{i} = (m{i} + W - 1) / W * W;")
-            head.add(f"(void)n{i}, (void)m{i}, (void)P{i};")
         at = 0
         for i, s in enumerate(self.slots):
             kind = "const " if s.what == "operand" else ""
@@ -214,33 +215,44 @@ class Emission:
                 at += 1
             macro = f"{k.name}_s{i}"
             head.add(f"{kind}TY({macro}) *const p{i} = p[{i}]; const int64_t {', '.join(names)};")
-            head.add(", ".join([f"(void)p{i}", *("(void)" + name.split(" ")[0] for name in names)]) + ";")
         for o in k.operands:
             if o.kind == "number":
-                head.add(f"const R c{o.var.id} = (R)c[{self.numbers[o.var.id]}]; (void)c{o.var.id};")
+                head.add(f"const R c{o.var.id} = (R)c[{self.numbers[o.var.id]}];")
+        self.frame(head, body)
+        head.lines.append("}")
+        return head.lines
+
+    def pieces(self) -> str:
+        """How many pieces of the split axis there are."""
+        x = f"n{self.number[self.split]}" if self.split else ""
+        return f"{x} > 0 ? sq_block_count({x}, Z) : 1" if x else "1"
+
+    def lengths(self, head: Text) -> None:
+        """Where this task's piece begins, and how many entries of each axis it has."""
+        head.add(f"const int64_t x = {'piece * Z' if self.split else '0'};")
+        for a, i in self.number.items():
+            head.add(f"const int64_t l{i} = {f'n{i} - x < Z ? n{i} - x : Z' if a == self.split else f'n{i}'};")
+
+    def frame(self, head: Text, body: Text) -> None:
+        """The loop over tasks, and each one's scratch."""
         head.add("int64_t o = 0, bad = 0;")
         for name, size in self.scratch:
             head.add(f"const int64_t o_{name} = o; o += ({size} + W - 1) / W * W;")
         head.add("const int64_t clear = o;")
         for name, size in self.late:
             head.add(f"const int64_t o_{name} = o; o += ({size} + W - 1) / W * W;")
-        x = f"n{self.number[self.split]}" if self.split else ""
-        head.add(f"const int64_t pieces = {f'{x} > 0 ? sq_block_count({x}, Z) : 1' if x else '1'};")
+        head.add(f"const int64_t pieces = {self.pieces()};")
         head.add("SQ_PARALLEL(threads)", "for (int64_t task = 0; task < G * pieces; task++) {")
         head.add(
             "const int64_t g = task / pieces, piece = task % pieces;",
             "const int64_t first = sq_block_start(B, G, g), end = sq_block_start(B, G, g + 1);",
         )
-        head.add(f"const int64_t x = {'piece * Z' if x else '0'}; (void)x, (void)piece;")
-        for a, i in self.number.items():
-            head.add(f"const int64_t l{i} = {f'n{i} - x < Z ? n{i} - x : Z' if a == self.split else f'n{i}'}; (void)l{i};")
+        self.lengths(head)
         head.add("R *const w = scratch_of(o, clear);", "if (!w) { bad = 1; continue; }")
         for name, _ in (*self.scratch, *self.late):
             head.add(f"R *{name} = w + o_{name};")
         head.lines += body.lines
         head.add("free(w);", "}", "return bad;")
-        head.lines.append("}")
-        return head.lines
 
     # ---- where values lie ---------------------------------------------------------------------------------------------
 
@@ -405,15 +417,16 @@ class Emission:
 
     def result_addresses(self, time: str) -> None:
         """Where the rows of this step go."""
-        for i in range(len(self.k.rows)):
-            j = self.slot("row", i)
+        places = [("row", i) for i in range(len(self.k.rows))] + [("extra", i) for i in range(len(self.extra))]
+        for what, i in places:
+            j = self.slot(what, i)
             test = f"p{j} && piece == 0" if self.slots[j].lone else f"p{j}"
             self.text.add(f"TY({self.k.name}_s{j}) *const q{j} = {test} ? p{j} + {self.offset(j, 'b', time)} : 0;")
 
     def step(self, statements: list[Statement]) -> None:
         """The statements of a step; at its end the carries are the new ones."""
         k = self.k
-        leaving = {v.id for v in k.rows} | {c.next.id for c in k.carries} | {added.value.id for added in k.sums}
+        leaving = {v.id for v in (*k.rows, *self.extra)} | {c.next.id for c in k.carries} | {added.value.id for added in k.sums}
         these = sunk(nests(statements), leaving)
         self.targets = {}
         swaps: list[tuple[str, str]] = []
@@ -428,13 +441,20 @@ class Emission:
         for i, v in enumerate(k.rows):
             j = self.slot("row", i)
             self.targets.setdefault(v.id, []).append(self.remote(j, f"q{j}"))
+        for i, v in enumerate(self.extra):
+            j = self.slot("extra", i)
+            self.targets.setdefault(v.id, []).append(self.remote(j, f"q{j}"))
         sums: dict[int, list[Place]] = {}
         for total in k.sums:
             sums.setdefault(total.value.id, []).append(self.places[total.total.id])
         self.write_nests(these, set(), sums)
         for a, b in swaps:
-            self.text.add(f"{{ R *const z = {a}; {a} = {b}; {b} = z; }}")
+            self.swap(a, b)
         self.targets = {}
+
+    def swap(self, a: str, b: str) -> None:
+        """Two arrays change places."""
+        self.text.add(f"{{ R *const z = {a}; {a} = {b}; {b} = z; }}")
 
     def write(self, statements: list[Statement], kept: set[int], fresh: bool = True) -> None:
         """Statements as nests; values in `kept` go to their places."""
@@ -444,6 +464,12 @@ class Emission:
 
     def write_nests(self, these: list[Nest], kept: set[int], sums: dict[int, list[Place]] | None = None) -> None:
         """Nests, in order; values in `sums` are added to these places."""
+        outside = self.placed(these, kept)
+        for n in these:
+            NestText(self, n, outside, sums or {}).run()
+
+    def placed(self, these: list[Nest], kept: set[int]) -> set[int]:
+        """Gives the values that one nest leaves to another their places; says which they are."""
         outside = crossing(these, kept)
         for n in these:
             for s in n.statements:
@@ -453,8 +479,7 @@ class Emission:
                     place = self.places[s.out.id]
                     if isinstance(s, Apply) and all(t.base != place.base for t in self.targets.get(s.out.id, ())):
                         self.targets.setdefault(s.out.id, []).append(place)
-        for n in these:
-            NestText(self, n, outside, sums or {}).run()
+        return outside
 
     # ---- copies -------------------------------------------------------------------------------------------------------
 
@@ -465,6 +490,12 @@ class Emission:
             i = f"i{self.number[a]}"
             heads.append(f"for (int64_t {i} = 0; {i} < {self.length(a)}; {i}++)")
         self.text.add(" ".join([*heads, line]))
+
+    def hand_over(self, place: Place, index: dict[str, str], value: str, axes: Axes) -> None:
+        """Numbers, one after the other, to a place that may not be there."""
+        self.text.add("{" if place.sure else f"if ({place.base}) {{")
+        self.loops(axes, f"ST1({place.storage}, {place.at(index)}, {value});" if place.storage else f"*({place.at(index)}) = {value};")
+        self.text.add("}")
 
     def copy_in(self, o: Operand, to: Place, sequence: str, time: str = "") -> None:
         """An operand into the scratch."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seqc.compiler.ir.kernel import Apply, Reduce, Var, reads_of
+from seqc.compiler.ir.kernel import Apply, Reduce, Rename, Var, reads_of
 from seqc.compiler.lower.native.emit_code import Writer, fused, literal, start_of
 from seqc.compiler.lower.native.emit_nests import Nest
 
@@ -27,7 +27,7 @@ class NestText:
         self.loads: dict[int, list[Var]] = {}
         seen: set[int] = set()
         places = {a: i for i, a in enumerate(n.order)}
-        for s in n.statements:
+        for s in () if n.alone else n.statements:
             for v in reads_of(s):
                 if v.id not in here and v.id not in seen:
                     seen.add(v.id)
@@ -44,6 +44,9 @@ class NestText:
     def run(self) -> None:
         """All its lines."""
         t = self.e.text
+        if self.n.alone:
+            self.copy()
+            return
         t.add("{")
         for r in self.reductions:
             if r.out.id not in self.fast:
@@ -55,6 +58,25 @@ class NestText:
             if r.out.id not in self.fast or self.across(r) and r.out.axes:
                 self.leave(r)
         t.add("}")
+
+    def copy(self) -> None:
+        """A value under other names of its axes."""
+        e = self.e
+        (s,) = self.n.statements
+        assert isinstance(s, Rename)
+        source, index = e.places[s.arg.id], e.index(s.arg.axes)
+        address = source.at(index)
+        value = f"LD1({source.storage}, {address})" if source.storage else f"*({address})"
+        renamed = dict(s.pairs)
+        there = {renamed.get(a, a): i for a, i in index.items()}
+        own = e.places[s.out.id]
+        e.loops(s.arg.axes, f"*({own.at(there)}) = {value};")
+        index = e.index(s.out.axes)
+        for place in e.targets.get(s.out.id, ()):
+            if place.base != own.base:
+                e.hand_over(place, index, f"*({own.at(index)})", s.out.axes)
+        for place in self.sums.get(s.out.id, ()):
+            e.loops(s.out.axes, f"*({place.at(index)}) += *({own.at(index)});")
 
     def across(self, r: Reduce) -> bool:
         """Whether a reduction is over the axis in lanes."""
@@ -180,7 +202,7 @@ class NestText:
             if isinstance(s, Reduce):
                 self.accumulate(s, full)
                 continue
-            if s.out.id in self.products:
+            if s.out.id in self.products or not isinstance(s, Apply):
                 continue
             t.add(f"const {kind[s.out.type == 'bool']} v{s.out.id} = {self.writer.value(s)};")
             self.store(s.out, f"v{s.out.id}", full)
@@ -256,16 +278,6 @@ class NestText:
         for place in e.targets.get(r.out.id, ()):
             if place.base == own.base:
                 continue
-            test = "" if place.sure else f"if ({place.base}) "
-            line = (
-                f"ST1({place.storage}, {place.at(index)}, *({own.at(index)}));"
-                if place.storage
-                else f"*({place.at(index)}) = *({own.at(index)});"
-            )
-            if test:
-                e.text.add(test.rstrip() + " {")
-            e.loops(r.out.axes, line)
-            if test:
-                e.text.add("}")
+            e.hand_over(place, index, f"*({own.at(index)})", r.out.axes)
         for place in self.sums.get(r.out.id, ()):
             e.loops(r.out.axes, f"*({place.at(index)}) += *({own.at(index)});")

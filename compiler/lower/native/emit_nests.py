@@ -2,7 +2,8 @@
 
 In:   statements in an order in which each stands after what it reads.
 Out:  nests: statements with the same axes that run in one set of loops; a reduction stands in the nest of what it reduces, its
-      result is there for the nests after it.
+      result is there for the nests after it. A product is a nest of its own, as early as it can be: all sequences of a block
+      meet there. So is a value under other names of its axes: a copy.
 Method: list scheduling that takes the fewest axes first, so that the large nests come late and hold as much as they can; a
 value that
       one nest leaves to another stays in the first-level cache.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import Reduce, Statement, Var, reads_of
+from seqc.compiler.ir.kernel import Apply, Product, Reduce, Rename, Statement, Var, reads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,17 @@ class Nest:
     axes: Axes
     order: Axes
     statements: tuple[Statement, ...]
+
+    @property
+    def product(self) -> Product | None:
+        """The product that the nest is, if it is one."""
+        s = self.statements[0] if self.statements else None
+        return s if isinstance(s, Product) else None
+
+    @property
+    def alone(self) -> bool:
+        """Whether the nest is no set of loops over its axes: a product, or a copy under other names."""
+        return bool(self.statements) and isinstance(self.statements[0], Product | Rename)
 
     @property
     def lanes(self) -> str:
@@ -49,11 +61,17 @@ def nests(statements: Iterable[Statement]) -> list[Nest]:
     out: list[Nest] = []
     while todo:
         ready = [s for s in todo if all(v.id not in late for v in reads_of(s))]
+        alone = next((s for s in ready if isinstance(s, Product | Rename)), None)
+        if alone is not None:
+            out.append(Nest((), (), (alone,)))
+            todo.remove(alone)
+            late.discard(alone.out.id)
+            continue
         axes = min((loops_of(s) for s in ready), key=lambda a: (len(a), a))
         mine: list[Statement] = []
         here: set[int] = set()
         for s in todo:
-            if loops_of(s) == axes and all(v.id not in late or v.id in here for v in reads_of(s)):
+            if not isinstance(s, Product | Rename) and loops_of(s) == axes and all(v.id not in late or v.id in here for v in reads_of(s)):
                 mine.append(s)
                 if not isinstance(s, Reduce):
                     here.add(s.out.id)
@@ -75,11 +93,11 @@ def sunk(these: list[Nest], kept: set[int]) -> list[Nest]:
     moved = False
     for i in reversed(range(len(these))):
         for s in reversed(these[i].statements):
-            if isinstance(s, Reduce) or s.out.id in kept:
+            if not isinstance(s, Apply) or s.out.id in kept:
                 continue
             at = {home[r] for r in readers.get(s.out.id, ())}
             target = min(at, default=i)
-            if target > i and len(at) == 1 and these[target].axes == these[i].axes:
+            if target > i and len(at) == 1 and not these[target].alone and these[target].axes == these[i].axes:
                 home[s.out.id] = target
                 moved = True
     if not moved:
@@ -101,12 +119,13 @@ def _order(axes: Axes, reductions: list[Reduce]) -> Axes:
 
 
 def crossing(these: list[Nest], kept: set[int]) -> set[int]:
-    """Ids of values that have to be in memory: read in a later nest, or in `kept`; results of reductions always are."""
+    """Ids of values that have to be in memory: read in a later nest, or in `kept`; results of reductions and products
+    always are."""
     home: dict[int, int] = {}
     for i, n in enumerate(these):
         for s in n.statements:
             home[s.out.id] = i
-    out = {s.out.id for n in these for s in n.statements if isinstance(s, Reduce)}
+    out = {s.out.id for n in these for s in n.statements if not isinstance(s, Apply)}
     for i, n in enumerate(these):
         for s in n.statements:
             out |= {v.id for v in reads_of(s) if v.id in home and home[v.id] != i}
