@@ -16,7 +16,7 @@ from seqc.compiler.diagnostics.diagnostic import Diagnostic, Note, Rejected
 from seqc.compiler.ir.plan import Choice, Plan
 from seqc.compiler.ir.verdict import MODES, Component, ModeName, Verdict
 
-RUNS: Mapping[str, tuple[ModeName, ...]] = {"reference": ("sequential",), "native": ("sequential",)}
+RUNS: Mapping[str, tuple[ModeName, ...]] = {"reference": ("sequential",), "native": ("sequential",), "triton": ("sequential",)}
 """Which modes each backend at hand has, best first."""
 
 

@@ -87,7 +87,7 @@ def outcome(layer: Any, inputs: dict[str, Any], how: str) -> tuple[list[torch.Te
     if how == "reset":
         more["reset"] = torch.rand(BATCH, STEPS, generator=torch.Generator().manual_seed(3)) < 0.4
     if how == "ragged":
-        more["lengths"] = torch.tensor([STEPS, 0, 4])
+        more["lengths"] = torch.tensor([STEPS, 0, STEPS - 3][:BATCH])
     layer.zero_grad()
     results = [t for t in tree_leaves(layer(**given, state=state, **more)) if isinstance(t, torch.Tensor)]
     weights = torch.Generator().manual_seed(5)
