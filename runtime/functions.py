@@ -99,8 +99,14 @@ def cut(tree: Any, grads: bool) -> Any:
     return tree
 
 
-def through(a: Tensor, b: Tensor) -> Tensor:
-    """The value of `a` with the derivative of `b`."""
+def through(a: Any, b: Any) -> Any:
+    """The value of `a` with the derivative of `b`; either may be a number."""
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        return a
+    if not isinstance(a, Tensor):
+        a = torch.full((), a, dtype=b.dtype, device=b.device)
+    elif not isinstance(b, Tensor):
+        b = torch.full((), b, dtype=a.dtype, device=a.device)
     made: Tensor = _Through.apply(*torch.broadcast_tensors(a, b))
     return made
 

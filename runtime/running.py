@@ -176,6 +176,9 @@ class Running(Tree):
                 raise BindingError(f"reset must be bool {list(want)}, got {reset.dtype} {list(reset.shape)}")
             if not table.chain:
                 raise BindingError(f"{table.name} runs along nothing; there is no reset")
+            if table.chain in counts and not step and length is not None:
+                # behind the end there is no step that could be one
+                reset = reset & (torch.arange(length, device=device) < counts[table.chain][:, None])
         run = Run(
             batch, None if step else length, self.dtype, device, chain=table.chain, sizes=free, counts=counts, reset=reset, watch=watch
         )

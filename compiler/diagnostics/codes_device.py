@@ -46,6 +46,14 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
     ),
     _E(
         "SEQ0605",
+        "native kernels cannot do this with a derivative",
+        "Kernels have a first derivative in reverse mode, which is what training takes. Second derivatives (`create_graph=True`, then "
+        "backward again), forward mode and the transforms of `torch.func` need the operations one by one: build the module with "
+        '`backend="reference"`. With `auto`, forward mode and `torch.func` run on the reference by themselves; a second derivative is '
+        "asked for too late for that.",
+    ),
+    _E(
+        "SEQ0606",
         "Triton cannot run here",
         "The Triton backend needs Triton (Linux only) and a GPU, and inputs that lie on it. Without a GPU its kernels can be run "
         "in Triton's interpreter, slowly and on small sizes: TRITON_INTERPRET=1 has to be set before Triton is imported, which "

@@ -46,5 +46,5 @@ def header(program: Program, source: str, command: str, report: str) -> list[str
         f"SPEC_DOC = {program.doc!r}",
     ]
     if report:
-        out.append(f"REPORT = {report!r}")
+        out.append(f"REPORT = {report!a}")
     return out

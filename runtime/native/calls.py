@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqc.runtime.native import choice
 from seqc.runtime.native.errors import NativeError, NoCompiler
 from seqc.runtime.native.kernel import Kernel
 from seqc.runtime.native.ops import run as run_kernel
-from seqc.runtime.native.ops import run_step
+from seqc.runtime.native.ops import run_step, transformed
 from seqc.runtime.native.toolchain import find_toolchain
 from seqc.runtime.run import Run
 from seqc.runtime.triton import device as gpu
@@ -34,10 +35,6 @@ class NoKernel(NativeError):
 _made: dict[int, tuple[Any, Any]] = {}
 
 
-AUTO = False
-"""Whether `backend="auto"` takes kernels where a compiler is there."""
-
-
 def ready(module: Any, run: Run) -> bool:
     """Whether this run of a module, over a sequence, goes through its kernels."""
     return run.length is not None and steps(module, run)
@@ -49,20 +46,33 @@ def steps(module: Any, run: Run) -> bool:
         return not run.watch and run.dtype.is_floating_point and (run.device.type != "cpu" or on_gpu())
     return (
         module.backend != "reference"
+        and not choice.reference
         and not run.watch
         and run.device.type in ("cpu", "meta")
         and run.dtype.is_floating_point
-        and (module.backend == "native" or AUTO and available())
+        and (module.backend == "native" or choice.auto and not seen_through() and available())
     )
 
 
-@functools.cache
+def seen_through() -> bool:
+    """Whether operations are meant to be seen one by one: `torch.func`, forward mode, export, `torch.jit.trace`."""
+    if torch.compiler.is_compiling():
+        return torch.compiler.is_exporting()
+    return transformed() or torch.jit.is_tracing() or torch.compiler.is_exporting()  # type: ignore[attr-defined]
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def available() -> bool:
     """Whether there is a compiler; says once where there is none."""
+    return _compiler_there()
+
+
+@functools.cache
+def _compiler_there() -> bool:
     try:
         find_toolchain()
     except NoCompiler as why:
-        warnings.warn(f"seqc: {why.what}; the reference runs instead of native code\nhelp: {why.remedy}", stacklevel=4)
+        warnings.warn(f"seqc: {why.what}; the reference runs instead of native code\nhelp: {why.remedy}", stacklevel=5)
         return False
     return True
 
@@ -130,7 +140,9 @@ def reset(run: Run) -> Tensor:
 
 
 def valid(run: Run) -> Tensor:
-    """[batch, time]: 1 where there is a step, 0 in the padding."""
+    """[batch, time] (one step: [batch]): 1 where there is a step, 0 in the padding."""
+    if run.length is None:
+        return torch.ones(1, dtype=torch.float32, device=run.device).expand(run.batch)
     found = run.valid(run.chain)
     if found is None:
         return torch.ones(1, 1, dtype=torch.float32, device=run.device).expand(run.batch, run.length or 0)

@@ -32,3 +32,9 @@ class LoadFailed(NativeError):
     """A compiled library cannot be loaded here."""
 
     code = "SEQ0603"
+
+
+class Untransformed(NativeError):
+    """A kernel was asked for what it has no rule for: a second derivative, forward mode, a transform of `torch.func`."""
+
+    code = "SEQ0605"

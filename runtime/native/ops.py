@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.autograd.function import once_differentiable
+from torch.autograd import forward_ad
+from torch.nn import Parameter
 
+from seqc.runtime.native.errors import Untransformed
 from seqc.runtime.native.kernel import Kernel
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -26,14 +27,14 @@ def run(kernel: Kernel, operands: Sequence[Any], dtypes: torch.dtype | Sequence[
     if isinstance(dtypes, torch.dtype):
         dtypes = (dtypes,) * kernel.rows
     tensors = [operands[i] for i in kernel.tensors]
-    if torch.compiler.is_compiling() or any(_elsewhere(x) for x in tensors):
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() or any(_elsewhere(x) for x in tensors):
         numbers = [float(x) for x in operands if not isinstance(x, Tensor)]
         results = torch.ops.seqc.kernel(kernel.key, tensors, numbers, [DTYPES.index(d) for d in dtypes])
         return tuple(results[: kernel.rows + kernel.lasts])
+    refuse_transforms()
     if torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
         numbers = [x for x in operands if not isinstance(x, Tensor)]
-        out: tuple[Tensor, ...] = _Differentiable.apply(kernel, dtypes, numbers, *tensors)
-        return out[: kernel.rows + kernel.lasts]
+        return _recorded(kernel, dtypes, numbers, tensors)[: kernel.rows + kernel.lasts]
     return tuple(kernel.run_forward(operands, dtypes, False))
 
 
@@ -43,16 +44,43 @@ def run_step(kernel: Kernel, operands: Sequence[Any], dtypes: torch.dtype | Sequ
         dtypes = (dtypes,) * kernel.rows
     tensors = [operands[i] for i in kernel.tensors]
     grads = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    if not grads and not torch.compiler.is_compiling() and not any(_elsewhere(x) for x in tensors):
+    if not grads and not torch.compiler.is_compiling() and not torch._C._len_torch_dispatch_stack() and not any(map(_elsewhere, tensors)):
+        refuse_transforms()
         return tuple(kernel.run_forward(operands, dtypes, False, True))
     timed = [x.unsqueeze(1) if kind == "step" else x for x, (kind, _) in zip(operands, kernel.forward.operands, strict=True)]
     found = run(kernel, timed, dtypes)
     return (*(x.squeeze(1) for x in found[: kernel.rows]), *found[kernel.rows :])
 
 
+def transformed() -> bool:
+    """Whether a transform of `torch.func` or forward mode is going on: operations are meant to be seen one by one."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
+def refuse_transforms(given: Sequence[Any] = ()) -> None:
+    """Raises Untransformed where addresses of tensors would say nothing, or a tangent would be lost; `given` may be batched."""
+    if transformed() or any(isinstance(x, Tensor) and torch._C._functorch.is_legacy_batchedtensor(x) for x in given):
+        raise Untransformed(
+            "native kernels know neither the transforms of torch.func, batched gradients nor forward mode", 'use backend="reference"'
+        )
+
+
+def _recorded(kernel: Kernel, dtypes: Sequence[torch.dtype], numbers: Sequence[float], tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Results with their place in the autograd graph.
+
+    `Function.apply` looks at the signature of `forward` on every call, which takes longer than a small kernel; what it is there
+    for are default arguments, of which there are none.
+    """
+    apply: Any = _Differentiable.apply
+    if not torch._C._are_functorch_transforms_active():
+        apply = super(torch.autograd.Function, _Differentiable).apply
+    out: tuple[Tensor, ...] = apply(kernel, dtypes, numbers, *tensors)
+    return out
+
+
 def _elsewhere(x: Tensor) -> bool:
-    """Whether a tensor has no numbers in memory: a fake, or one on meta."""
-    return x.is_meta or type(x) is not Tensor and isinstance(x, FakeTensor)
+    """Whether a tensor has no numbers in memory: a fake, one of a tracer, or one on meta."""
+    return x.is_meta or type(x) is not Tensor and type(x) is not Parameter
 
 
 def _joined(kernel: Kernel, tensors: Sequence[Tensor], numbers: Sequence[float]) -> list[Any]:
@@ -80,9 +108,9 @@ class _Differentiable(torch.autograd.Function):
         ctx.save_for_backward(*tensors, *(output[i] for i in needed), *output[known:])
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
         kernel: Kernel = ctx.kernel
+        refuse_transforms(given)
         saved = ctx.saved_tensors
         tensors, rest = saved[: ctx.count], saved[ctx.count :]
         rows: list[Tensor | None] = [None] * kernel.rows
@@ -93,8 +121,32 @@ class _Differentiable(torch.autograd.Function):
         flags = iter(ctx.needs_input_grad[3:])
         wanted = [False if kind == "number" else next(flags) for kind, _ in kernel.forward.operands]
         to_lasts = given[kernel.rows : kernel.rows + kernel.lasts]
-        found = kernel.run_adjoint(operands, rows, kept, given[: kernel.rows], to_lasts, ctx.dtypes, wanted)
+        with torch.no_grad():
+            found = kernel.run_adjoint(operands, rows, kept, given[: kernel.rows], to_lasts, ctx.dtypes, wanted)
+        if torch.is_grad_enabled():
+            found = _once(found, (*tensors, *given))
         return (None, None, None, *(g for g, (kind, _) in zip(found, kernel.forward.operands, strict=True) if kind != "number"))
+
+
+def _once(gradients: Sequence[Tensor | None], sources: Sequence[Tensor]) -> list[Tensor | None]:
+    """Gradients that depend on their sources and say so when they are differentiated again."""
+    there = [g for g in gradients if g is not None]
+    marked = iter(_Once.apply(len(there), *there, *sources))
+    return [None if g is None else next(marked) for g in gradients]
+
+
+class _Once(torch.autograd.Function):
+    """The first tensors as they are, made of all others in a way that has no derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The first `count` tensors."""
+        return tuple(x.view_as(x) for x in tensors[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> None:
+        """Raises Untransformed."""
+        raise Untransformed("native kernels have no second derivative", 'use backend="reference"')
 
 
 @torch.library.custom_op("seqc::kernel", mutates_args=())

@@ -15,7 +15,7 @@ from seqc.runtime.native.errors import NativeError
 class NoTriton(NativeError):
     """Triton is not installed, or there is nothing it could run on."""
 
-    code = "SEQ0605"
+    code = "SEQ0606"
 
 
 def interpreting() -> bool:

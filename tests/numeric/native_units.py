@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 
+from seqc.runtime.native import kernel as kernel_module
 from seqc.runtime.native.errors import NoCompiler
 from seqc.runtime.native.kernel import Kernel, Pass, Unit
-from seqc.runtime.native.toolchain import find_toolchain
+from seqc.runtime.native.toolchain import Toolchain, find_toolchain
 
 
 def compiler() -> bool:
@@ -48,3 +52,26 @@ def share(kernels: Iterable[tuple[Kernel, str, str]], at_once: int = 12) -> None
             close()
     if batch:
         close()
+
+
+class Unoptimised(Toolchain):
+    """The same compiler in a hurry: for many kernels whose text is tested, not their speed. Rounding is the same (no contraction,
+    no fast-math at any level)."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The fixed list with another level of optimisation."""
+        return tuple("-O0" if a == "-O3" else a for a in super().arguments)
+
+
+@contextmanager
+def unoptimised() -> Iterator[None]:
+    """Within, kernels are compiled without optimisation."""
+    tools = find_toolchain()
+    quick = Unoptimised(**{f.name: getattr(tools, f.name) for f in fields(Toolchain)})
+    before = kernel_module.load
+    kernel_module.load = functools.partial(before, toolchain=quick)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        kernel_module.load = before

@@ -410,6 +410,10 @@ def _pruned(name: str, t: Tracer, carries: list[Carry], rows: list[Var]) -> tupl
     goals |= {c.init.id for c in carries if isinstance(c.init, Var)}
     goals |= {v.id for s in (*step, *prologue) for v in reads_of(s)} | weights_of(step)
     pairs = [(o, s) for o, s in zip(t.operands, t.sources, strict=True) if o.var.id in goals]
+    if not any(o.kind == "step" for o, _ in pairs):
+        # how many steps there are is seen in an operand that has steps
+        t.operand("step", (), Source("valid"), "valid")
+        pairs.append((t.operands[-1], t.sources[-1]))
     have = {a for o, _ in pairs for a in o.var.axes} | {a for s in (*step, *prologue) for a in s.out.axes}
     have |= {a for c in carries for a in c.previous.axes}
     axes = tuple(a for a in t.b.axes if a in have)

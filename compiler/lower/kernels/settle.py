@@ -10,11 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seqc.compiler.ir.kernel import Apply, Kernel, Statement, Var
+from seqc.compiler.lower.kernels.plain import resolved
 
 
 def settled(k: Kernel) -> Kernel:
     """The kernel with copies where they are needed."""
-    made = {s.out.id for s in k.step}
+    # `stop` and `through` make nothing: what they stand for may be an operand
+    same = {i: a.id for i, a in resolved((*k.prologue, *k.step, *k.epilogue)).items() if isinstance(a, Var)}
+    made = {s.out.id for s in k.step if s.out.id not in same}
+    made |= {i for i, a in same.items() if a in made}
     every = [o.var for o in k.operands] + [s.out for s in (*k.prologue, *k.step, *k.epilogue)] + [s.total for s in k.sums]
     every += [c.previous for c in k.carries]
     first = max((v.id for v in every), default=-1) + 1

@@ -211,6 +211,8 @@ class Tracer:
                 self._dense = outer
                 self._reading.discard(name)
             self.names[name] = held
+            for part, word in zip(held.parts, ("re ", "im ") if held.complex else ("",), strict=True):
+                self.b.name(part, word + name)
         return held
 
     def fitted(self, value: Value, axes: Axes, kind: x.Type) -> Value:
@@ -549,6 +551,9 @@ class Tracer:
                 for a in args[1:]:
                     z = self.product(z, a)
                 return z
+            case "pow" if len(args) == 2 and args[1].re in (2.0, 3.0):
+                square = self.product(z, z)
+                return square if args[1].re == 2.0 else self.product(square, z)
             case "neg":
                 return Value((b.apply("neg", z.re), b.apply("neg", z.im)))
             case "div":
@@ -577,13 +582,22 @@ class Tracer:
             case "conj":
                 return Value((z.re, b.apply("neg", z.im)))
             case "abs":
-                return Value((b.apply("sqrt", b.apply("add", b.apply("mul", z.re, z.re), b.apply("mul", z.im, z.im))),))
+                return Value((self.size(z),))
             case "stop":
                 return Value((self.stopped("stop", [z.re]), self.stopped("stop", [z.im])))
             case "where":
                 p, q = args[1], args[2]
                 return Value((b.apply("where", z.re, p.re, q.re), b.apply("where", z.re, p.im, q.im)))
         raise Unfit(f"{e.fn} of a complex value")
+
+    def size(self, z: Value) -> Arg:
+        """The absolute value: the larger part times sqrt(1 + q^2), so that nothing overflows and the derivative at 0 is 0."""
+        b = self.b
+        re, im = b.apply("abs", z.re), b.apply("abs", z.im)
+        large, small = b.apply("max", re, im), b.apply("min", re, im)
+        same = b.apply("eq", large, small)
+        q = b.apply("where", same, 1.0, b.apply("div", small, b.apply("where", same, 1.0, large)))
+        return b.apply("mul", large, b.apply("sqrt", b.apply("add", b.apply("mul", q, q), 1.0)))
 
     # ---- reductions ---------------------------------------------------------------------------------------------------
 
