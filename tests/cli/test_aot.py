@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from seqc.compiler.driver.aot import build
-from seqc.compiler.driver.aot.resources import Resources, of_amdgcn, parsed
+from seqc.compiler.driver.aot.resources import Resources, asked_for, of_amdgcn, parsed
 from seqc.compiler.driver.aot.targets import TARGETS
 from seqc.runtime.triton.artefacts import BadArtefact, load
 
@@ -115,6 +115,8 @@ def test_an_accepted_spill(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_resources_are_read() -> None:
     text = " Function k:\n  REG:227 STACK:8 SHARED:1024 LOCAL:0 CONSTANT[0]:1040 TEXTURE:0"
     assert parsed(text, 7) == Resources(227, 8, 7)
+    assert parsed(text, 7, 8) == Resources(227, 0, 7)
+    assert asked_for(".local .align 4 .b8 __local_depot0[28];\n.local .align 8 .b8 x[4];") == 32
     assert parsed("nothing", 7) == Resources(-1, -1, 7)
     amd = "  .private_segment_fixed_size: 0\n  .sgpr_spill_count: 69\n  .vgpr_count:     169\n  .vgpr_spill_count: 3\n"
     assert of_amdgcn(amd, 5) == Resources(169, 12, 5)

@@ -124,7 +124,7 @@ def built(v: Variant, target: Target) -> Built:
     shared = int(made.metadata.shared)
     if target.backend == "cuda":
         tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-        found = of_cubin(binary, shared, tool)
+        found = of_cubin(binary, made.asm["ptx"], shared, tool)
     else:
         found = of_amdgcn(made.asm["amdgcn"], shared)
     path = next(p for name, p in made.metadata_group.items() if name == f"{made.metadata.name}.json")

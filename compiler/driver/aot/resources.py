@@ -22,23 +22,28 @@ class Resources:
     shared: int
 
 
-def of_cubin(binary: bytes, shared: int, tool: Path) -> Resources:
-    """From an NVIDIA binary."""
+def of_cubin(binary: bytes, ptx: str, shared: int, tool: Path) -> Resources:
+    """From an NVIDIA binary; `ptx` is what it was made of."""
     if not tool.exists():
         return Resources(-1, -1, shared)
     with tempfile.TemporaryDirectory(prefix="seqc-aot-") as folder:
         path = Path(folder) / "kernel.cubin"
         path.write_bytes(binary)
         done = subprocess.run([str(tool), "--dump-resource-usage", str(path)], capture_output=True, text=True, timeout=60)
-    return parsed(done.stdout, shared)
+    return parsed(done.stdout, shared, asked_for(ptx))
 
 
-def parsed(text: str, shared: int) -> Resources:
-    """From what the tool prints: `REG:32 STACK:8 SHARED:0 LOCAL:16 …`; the stack holds what was spilled."""
+def asked_for(ptx: str) -> int:
+    """Bytes of memory that the code itself asks for: the tables with which sin and cos take large angles apart."""
+    return sum(int(n) for n in re.findall(r"\.local\s+\.align\s+\d+\s+\.b8\s+\w+\[(\d+)\]", ptx))
+
+
+def parsed(text: str, shared: int, own: int = 0) -> Resources:
+    """From what the tool prints: `REG:32 STACK:8 SHARED:0 LOCAL:16 …`; the stack holds what was spilled, and `own`."""
     found = {word: int(number) for word, number in re.findall(r"\b(REG|STACK|LOCAL):(\d+)", text)}
     if "REG" not in found:
         return Resources(-1, -1, shared)
-    return Resources(found["REG"], max(found.get("STACK", 0), found.get("LOCAL", 0)), shared)
+    return Resources(found["REG"], max(0, max(found.get("STACK", 0), found.get("LOCAL", 0)) - own), shared)
 
 
 def of_amdgcn(text: str, shared: int) -> Resources:
