@@ -35,7 +35,8 @@ def of_cubin(binary: bytes, ptx: str, shared: int, tool: Path) -> Resources:
 
 def asked_for(ptx: str) -> int:
     """Bytes of memory that the code itself asks for: the tables with which sin and cos take large angles apart."""
-    return sum(int(n) for n in re.findall(r"\.local\s+\.align\s+\d+\s+\.b8\s+\w+\[(\d+)\]", ptx))
+    found = sum(int(n) for n in re.findall(r"\.local\s+\.align\s+\d+\s+\.b8\s+\w+\[(\d+)\]", ptx))
+    return (found + 15) // 16 * 16  # frames are rounded up
 
 
 def parsed(text: str, shared: int, own: int = 0) -> Resources:
