@@ -33,6 +33,7 @@ class Module(Running):
     KERNELS: ClassVar[tuple[Any, ...]] = ()
     LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     TRITON: ClassVar[tuple[Any, ...]] = ()
+    TRITON_SERIAL: ClassVar[str] = ""
     TRITON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
 
     def __init_subclass__(cls) -> None:
@@ -57,10 +58,13 @@ class Module(Running):
         if backend in ("native", "triton"):
             from seqc.runtime.native.calls import demand
 
-            demand(type(self), backend)
+            demand(type(self), backend, scan)
         self.backend = backend
-        if scan not in ("auto", "sequential"):
-            raise ValueError(f"{table.name}: the reference runs scan='sequential' (or 'auto'), not {scan!r}")
+        if scan not in ("auto", "sequential", "associative") or scan == "associative" and backend != "triton":
+            raise ValueError(
+                f"{table.name}: scan={scan!r} is not there; backend='triton' runs 'associative', every backend 'sequential' and 'auto'"
+            )
+        self._scan = scan
         given = {k[:-1] if k.endswith("_") and k[:-1] in (*table.dims, *table.holes, *table.consts) else k: v for k, v in given.items()}
         for name in given:
             if name not in table.dims and name not in table.holes and name not in table.consts:
@@ -90,7 +94,7 @@ class Module(Running):
         with torch.no_grad():
             for name in table.consts:
                 self._bind_const(name, given)
-        self.build({"device": device, "dtype": dtype, "backend": backend})
+        self.build({"device": device, "dtype": dtype, "backend": backend, "scan": scan})
         self.reset_parameters()
 
     def _solve_from(self, name: str, value: Tensor, dims: dict[str, Any]) -> None:

@@ -17,7 +17,11 @@ from seqc.compiler.diagnostics.diagnostic import Diagnostic, Note, Rejected
 from seqc.compiler.ir.plan import Choice, Plan
 from seqc.compiler.ir.verdict import MODES, Component, ModeName, Verdict
 
-RUNS: Mapping[str, tuple[ModeName, ...]] = {"reference": ("sequential",), "native": ("sequential",), "triton": ("sequential",)}
+RUNS: Mapping[str, tuple[ModeName, ...]] = {
+    "reference": ("sequential",),
+    "native": ("sequential",),
+    "triton": ("sequential", "associative"),
+}
 """Which modes each backend at hand has, best first."""
 
 

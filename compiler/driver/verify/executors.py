@@ -36,6 +36,11 @@ def _recurrent(components: Components) -> list[str]:
     return ["sequential"] if any(c.get("family") != "none" for c in components) else []
 
 
+def _modes_of_triton(components: Components) -> list[str]:
+    """Sequential, and associative where that is legal."""
+    return legal_everywhere(components, ("sequential", "associative")) if _recurrent(components) else []
+
+
 def _no_compiler() -> str:
     """Why native code cannot be made here; "" where it can."""
     from seqc.runtime.native.errors import NoCompiler
@@ -48,11 +53,18 @@ def _no_compiler() -> str:
     return ""
 
 
+def prepare(backends: Sequence[str]) -> None:
+    """What has to be settled before anything runs: without a GPU Triton's interpreter is switched on, before Triton is imported."""
+    if "triton" in backends:
+        from seqc.runtime.triton.device import turn_interpreter_on
+
+        turn_interpreter_on()
+
+
 def _no_device() -> str:
-    """Why Triton kernels cannot run here; "" where they can, in the interpreter if there is no GPU."""
+    """Why Triton kernels cannot run here; "" where they can."""
     from seqc.runtime.triton import device
 
-    device.turn_interpreter_on()
     return device.missing()
 
 
@@ -64,7 +76,7 @@ def no_kernel(error: Exception) -> bool:
 EXECUTORS: tuple[Executor, ...] = (
     Executor("reference", lambda components: legal_everywhere(components, ("sequential",))),
     Executor("native", _recurrent, missing=_no_compiler, only_asked=True),
-    Executor("triton", _recurrent, missing=_no_device, only_asked=True),
+    Executor("triton", _modes_of_triton, missing=_no_device, only_asked=True),
 )
 """All that are built, the reference first."""
 
