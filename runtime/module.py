@@ -32,6 +32,8 @@ class Module(Running):
     DOC: ClassVar[str] = ""
     KERNELS: ClassVar[tuple[Any, ...]] = ()
     LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
+    TRITON: ClassVar[tuple[Any, ...]] = ()
+    TRITON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
 
     def __init_subclass__(cls) -> None:
         """The spec's own words stand in the class's docstring."""
@@ -50,12 +52,12 @@ class Module(Running):
     ) -> None:
         super().__init__()
         table = self.TABLE
-        if backend not in ("auto", "reference", "native"):
-            raise ValueError(f"{table.name}: backend={backend!r} is not in this build; there are 'reference', 'native' and 'auto'")
-        if backend == "native":
+        if backend not in ("auto", "reference", "native", "triton"):
+            raise ValueError(f"{table.name}: backend={backend!r} is unknown; there are 'reference', 'native', 'triton' and 'auto'")
+        if backend in ("native", "triton"):
             from seqc.runtime.native.calls import demand
 
-            demand(type(self))
+            demand(type(self), backend)
         self.backend = backend
         if scan not in ("auto", "sequential"):
             raise ValueError(f"{table.name}: the reference runs scan='sequential' (or 'auto'), not {scan!r}")

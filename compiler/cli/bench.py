@@ -1,4 +1,7 @@
-"""`seqc bench SPEC`: forward, forward+backward and step, beside the reference and what a user would take instead."""
+"""`seqc bench SPEC`: forward, forward+backward and step, beside the reference and what a user would take instead.
+
+`seqc bench --suite cpu`: the table of figures that were asked for, measured.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from seqc.compiler.cli.shared import add_colour, add_lowering, add_sizes, add_spec
+from seqc.compiler.cli.shared import add_colour, add_lowering, add_sizes
 
 if TYPE_CHECKING:
     from seqc.compiler.cli.console import Console
@@ -15,24 +18,47 @@ if TYPE_CHECKING:
 EPILOG = """\
 Contenders run in turns in one process; medians and quartiles in milliseconds. `ratio` is a contender's median over that
 of the fastest of seqc's own: above 1, seqc is faster.
-exit codes: 0 done, 1 errors in the spec, 2 wrong usage"""
+--suite cpu measures the table of figures that were asked for, one thread unless --threads says otherwise: peers in turns,
+outputs and gradients compared before a ratio counts; `seqc bench --suite cpu --rows help` names its rows.
+exit codes: 0 done, whatever the figures; 1 errors in the spec, 2 wrong usage"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    add_spec(parser)
+    parser.add_argument("spec", metavar="SPEC", nargs="?", help="a path or a bundled spec (`seqc list`); NAME:Cell picks one body")
+    parser.add_argument("--suite", choices=("cpu",), help="measure a table of figures instead of a spec")
+    parser.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="with --suite: only these rows; `help` lists them")
+    parser.add_argument("--quick", action="store_true", help="with --suite: tiny sizes, to see that everything runs")
+    parser.add_argument("--write", default="", metavar="FILE", help="with --suite: the table as Markdown, RESULTS.md")
     add_lowering(parser)
     add_sizes(parser)
     parser.add_argument("--shape", default="4x256", metavar="BxT", help="batch and steps (default 4x256)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
     parser.add_argument("--seconds", type=float, default=3.0, help="about how long each measurement takes (default 3)")
-    parser.add_argument("--threads", type=int, default=0, help="threads torch may use (default: as it is)")
+    parser.add_argument("--threads", type=int, default=0, help="threads to use (default: as torch has it; 1 with --suite)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: records with all figures")
     add_colour(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Times the body asked for, or the one the spec is about."""
+    """Times the body asked for, or the one the spec is about; or measures a suite."""
+    from seqc.compiler.driver.usage import Unusable
+
+    if args.suite:
+        if args.spec:
+            raise Unusable("a suite has its own specs", f"seqc bench {args.spec}, or seqc bench --suite {args.suite}")
+        from seqc.compiler.cli.bench_suite import suite
+
+        return suite(args)
+    if not args.spec:
+        raise Unusable("there is nothing to time", "name a spec (`seqc list`), or a suite: --suite cpu")
+    if args.rows or args.quick or args.write:
+        raise Unusable("--rows, --quick and --write belong to a suite", "seqc bench --suite cpu")
+    return one(args)
+
+
+def one(args: argparse.Namespace) -> int:
+    """Times one body."""
     from seqc.compiler.cli.console import Console
     from seqc.compiler.cli.progress import Progress
     from seqc.compiler.cli.shared import options_of
@@ -80,9 +106,7 @@ def run(args: argparse.Namespace) -> int:
 def _table(found: Result, out: Console) -> None:
     sizes = ", ".join(f"{k} = {v}" for k, v in found.sizes.items())
     out.print(out.style(found.body, "bold") + f"  batch {found.batch}, {found.time} steps, {sizes}")
-    out.print(
-        out.style(f"float32 on {found.device}, {found.threads} threads, torch {found.torch}, load {found.load:.1f}", "dim")
-    )
+    out.print(out.style(f"float32 on {found.device}, {found.threads} threads, torch {found.torch}, load {found.load:.1f}", "dim"))
     rows = [
         [
             r.what,

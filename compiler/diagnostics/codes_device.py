@@ -52,4 +52,11 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         '`backend="reference"`. With `auto`, forward mode and `torch.func` run on the reference by themselves; a second derivative is '
         "asked for too late for that.",
     ),
+    _E(
+        "SEQ0606",
+        "Triton cannot run here",
+        "The Triton backend needs Triton (Linux only) and a GPU, and inputs that lie on it. Without a GPU its kernels can be run "
+        "in Triton's interpreter, slowly and on small sizes: TRITON_INTERPRET=1 has to be set before Triton is imported, which "
+        "`seqc verify SPEC --backend triton` does by itself. `seqc aot` compiles the kernels with no GPU present.",
+    ),
 )

@@ -12,7 +12,8 @@ from pathlib import PurePosixPath
 from seqc.compiler.emit.header import header
 from seqc.compiler.emit.safety import check
 from seqc.compiler.ir.spec import Program
-from seqc.compiler.lower.native.emit_module import lower
+from seqc.compiler.lower.native.emit_module import Lowered, lower
+from seqc.compiler.lower.triton import emit_module as triton
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +30,14 @@ def source_name(path: str) -> str:
     return name if name.endswith(".seq") else f"{name}.seq"
 
 
-def emit(program: Program, *, command: str = "", report: dict[str, str] | str = "") -> Emitted:
-    """The module of a program. `report` is the text that `explain()` gives, for each exported class or for all.
+def emit(program: Program, *, command: str = "", report: dict[str, str] | str = "", lowered: Lowered | None = None) -> Emitted:
+    """The module of a program. `report` is the text that `explain()` gives, for each exported class or for all; `lowered` its
+    classes and kernels, where they are made already.
 
     Raises `Rejected` for what the reference cannot run.
     """
     source = source_name(program.path)
-    classes, native = lower(program, source)
+    classes, native = lowered if lowered is not None else lower(program, source)
     names = {c.body.key: c.name for c in classes}
     exports = tuple(names[k] for k in program.exports if k in names)
     text = report if isinstance(report, str) else ""
@@ -43,6 +45,10 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
     if any(n.made for n in native.values()):
         at = next(i for i, line in enumerate(lines) if line.startswith("from seqc.runtime.run import "))
         lines.insert(at, "from seqc.runtime.native import calls as native")
+    functions = [triton.lines_of(n.name, n.kernels, n.inside()) for n in native.values()]
+    if any(f for f, _ in functions):
+        at = next(i for i, line in enumerate(lines) if line.startswith("from seqc.runtime.tables import "))
+        lines.insert(at + 1, triton.IMPORT)
     lines.append(f"__all__ = [{', '.join(repr(e) for e in exports)}]")
     for c in classes:
         lines += ["", "", *c.lines]
@@ -54,6 +60,9 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
     for n in native.values():
         kernels = n.lines()
         lines += ["", "", *kernels] if kernels else []
+    for written, constants in functions:
+        lines += written
+        lines += ["", "", *constants] if constants else []
     made = "\n".join(lines) + "\n"
     check(made)
     return Emitted(made, exports)

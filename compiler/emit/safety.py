@@ -29,9 +29,10 @@ IMPORTED = frozenset(
         "seqc.runtime.native",
         "seqc.runtime.run",
         "seqc.runtime.tables",
+        "seqc.runtime.triton.names",
     }
 )
-CALLED = frozenset("range zip enumerate len tuple list max min int Table Input Out Site TypeError average complex_of wide".split())
+CALLED = frozenset("float range zip enumerate len tuple list max min int Table Input Out Site TypeError average complex_of wide".split())
 """Functions called by their bare name; the spec's own classes beside them."""
 
 OWNERS: dict[str, frozenset[str]] = {
@@ -55,6 +56,14 @@ OWNERS: dict[str, frozenset[str]] = {
         maximum mean minimum mod number power product rank silu smallest softmax softplus through topk total tracked""".split()
     ),
     "native": frozenset("call ready reset step steps valid".split()),
+    "tl": frozenset(
+        """abs arange associative_scan broadcast_to cast cdiv ceil cos debug_barrier dot erf exp floor full load log minimum program_id
+        range rsqrt sigmoid sin sqrt store where zeros""".split()
+    ),
+    "sq": frozenset(
+        """atan expdiff expm1 gelu larger log1p logaddexp logsigmoid max_along min_along mod number pow relu sign silu smaller softplus
+        sum_along tanh""".split()
+    ),
     "self": frozenset(
         "_forward _loss begun const held hole levels make make_levels place sequence_given "
         "sequence_given_native sequence_native one_step_native "
@@ -81,6 +90,7 @@ STATEMENTS: tuple[type[ast.stmt], ...] = (
     ast.FunctionDef,
     ast.Assign,
     ast.AnnAssign,
+    ast.AugAssign,
     ast.Expr,
     ast.Return,
     ast.For,
@@ -129,7 +139,7 @@ def check_tree(text: str) -> None:
                 allowed(callable_name(f, classes), node, "a call of something else")
             case ast.FunctionDef(decorator_list=decorators):
                 for d in decorators:
-                    allowed(isinstance(d, ast.Name) and d.id == "staticmethod", node, "a decorator")
+                    allowed(isinstance(d, ast.Name) and d.id in ("staticmethod", "kernel"), node, "a decorator")
             case ast.Lambda(args=args):
                 allowed(not args.args, node, "a lambda with arguments")
             case ast.Await() | ast.Yield() | ast.YieldFrom() | ast.NamedExpr() | ast.JoinedStr() | ast.Global() | ast.Nonlocal():
@@ -148,7 +158,8 @@ def top_level(node: ast.stmt) -> None:
     elif isinstance(node, ast.Expr):
         allowed(isinstance(node.value, ast.Constant), node, "an expression")
     else:
-        allowed(isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef), node, f"a {type(node).__name__}")
+        kernel = isinstance(node, ast.FunctionDef) and any(isinstance(d, ast.Name) and d.id == "kernel" for d in node.decorator_list)
+        allowed(kernel or isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef), node, f"a {type(node).__name__}")
 
 
 def callable_name(f: ast.expr, classes: frozenset[str]) -> bool:
@@ -204,7 +215,7 @@ def check_tokens(text: str) -> None:
             elif (
                 token.type == tokenize.OP
                 and word in (";", ":=", "@")
-                and not (word == "@" and text.split("\n")[line - 1].strip() == "@staticmethod")
+                and not (word == "@" and text.split("\n")[line - 1].strip() in ("@staticmethod", "@kernel"))
             ):
                 raise Unsafe(f"line {line}: {word}")
             if token.type not in (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT):

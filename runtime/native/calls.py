@@ -1,8 +1,8 @@
 """What generated modules call: `native.ready`, `native.call`, masks; what a module asks when it is made: `demand`.
 
-`call(kernels, number, operands, dtype)` runs the kernel with that number of a class's `KERNELS` constant, (C text,
-descriptions…): its rows, then its carries after the last step. Kernels are made once for each constant; their unit is compiled
-on first use.
+`call(module, number, operands, dtype)` runs the kernel with that number of the class's `KERNELS` constant, (C text,
+descriptions…), or of its `TRITON` constant, (functions, descriptions…), as the module's backend says: its rows, then its carries
+after the last step. Kernels are made once for each constant; they are compiled on first use.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from seqc.runtime.native.ops import run as run_kernel
 from seqc.runtime.native.ops import run_step, transformed
 from seqc.runtime.native.toolchain import find_toolchain
 from seqc.runtime.run import Run
+from seqc.runtime.triton import device as gpu
+from seqc.runtime.triton.names import Lazy
 
 
 class NoKernel(NativeError):
@@ -30,7 +32,7 @@ class NoKernel(NativeError):
     code = "SEQ0604"
 
 
-_made: dict[int, tuple[Any, tuple[Kernel, ...]]] = {}
+_made: dict[int, tuple[Any, Any]] = {}
 
 
 def ready(module: Any, run: Run) -> bool:
@@ -40,6 +42,8 @@ def ready(module: Any, run: Run) -> bool:
 
 def steps(module: Any, run: Run) -> bool:
     """Whether this run of a module goes through its kernels."""
+    if module.backend == "triton":
+        return not run.watch and run.dtype.is_floating_point and (run.device.type != "cpu" or on_gpu())
     return (
         module.backend != "reference"
         and not choice.reference
@@ -73,30 +77,59 @@ def _compiler_there() -> bool:
     return True
 
 
-def demand(cls: Any) -> None:
-    """What `backend="native"` promises: a compiler, and a kernel for every loop over time. Raises NoCompiler, NoKernel."""
-    find_toolchain()
-    if cls.LEFT:
-        names, why = cls.LEFT[0]
-        raise NoKernel(f"{cls.TABLE.name} has no native kernel for {', '.join(names)}: {why}", 'use backend="reference" or backend="auto"')
+def on_gpu() -> bool:
+    """For tensors on the CPU: Triton's interpreter must be on. Raises NoTriton."""
+    if not gpu.interpreting():
+        gpu.refuse_cpu()
+    return True
+
+
+def demand(cls: Any, backend: str = "native") -> None:
+    """What `backend="native"` or "triton" promises: a compiler or a device, and a kernel for every loop over time.
+
+    Raises NoCompiler, NoTriton, NoKernel.
+    """
+    if backend == "native":
+        find_toolchain()
+    else:
+        gpu.demand()
+    left = cls.LEFT or (cls.TRITON_LEFT if backend == "triton" else ())
+    if left:
+        names, why = left[0]
+        raise NoKernel(
+            f"{cls.TABLE.name} has no {backend} kernel for {', '.join(names)}: {why}", 'use backend="reference" or backend="auto"'
+        )
 
 
 def kernels_of(constant: tuple[Any, ...]) -> tuple[Kernel, ...]:
-    """The kernels of a class."""
+    """The kernels of a constant, in C or in Triton."""
     held = _made.get(id(constant))
     if held is None:
-        held = _made[id(constant)] = (constant, tuple(Kernel(*one) for one in constant))
-    return held[1]
+        held = _made[id(constant)] = (constant, tuple(triton_kernel(one) if isinstance(one[0], Lazy) else Kernel(*one) for one in constant))
+    found: tuple[Kernel, ...] = held[1]
+    return found
 
 
-def call(constant: tuple[Any, ...], number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
+def triton_kernel(one: tuple[Any, ...]) -> Kernel:
+    """A kernel made of Triton functions."""
+    from seqc.runtime.triton.kernel import Kernel as TritonKernel
+
+    return TritonKernel(*one)
+
+
+def chosen(module: Any, number: int) -> Kernel:
+    """A kernel of a module, for its backend."""
+    return kernels_of(module.TRITON if module.backend == "triton" else module.KERNELS)[number]
+
+
+def call(module: Any, number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
     """Rows and carries after the last step of one kernel; `dtype` of all rows, or a tuple with one for each."""
-    return run_kernel(kernels_of(constant)[number], operands, dtype)
+    return run_kernel(chosen(module, number), operands, dtype)
 
 
-def step(constant: tuple[Any, ...], number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
+def step(module: Any, number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
     """The same for one step: operands and rows have no time."""
-    return run_step(kernels_of(constant)[number], operands, dtype)
+    return run_step(chosen(module, number), operands, dtype)
 
 
 def reset(run: Run) -> Tensor:

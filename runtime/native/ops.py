@@ -34,8 +34,7 @@ def run(kernel: Kernel, operands: Sequence[Any], dtypes: torch.dtype | Sequence[
     refuse_transforms()
     if torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
         numbers = [x for x in operands if not isinstance(x, Tensor)]
-        out: tuple[Tensor, ...] = _Differentiable.apply(kernel, dtypes, numbers, *tensors)
-        return out[: kernel.rows + kernel.lasts]
+        return _recorded(kernel, dtypes, numbers, tensors)[: kernel.rows + kernel.lasts]
     return tuple(kernel.run_forward(operands, dtypes, False))
 
 
@@ -64,6 +63,19 @@ def refuse_transforms(given: Sequence[Any] = ()) -> None:
         raise Untransformed(
             "native kernels know neither the transforms of torch.func, batched gradients nor forward mode", 'use backend="reference"'
         )
+
+
+def _recorded(kernel: Kernel, dtypes: Sequence[torch.dtype], numbers: Sequence[float], tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Results with their place in the autograd graph.
+
+    `Function.apply` looks at the signature of `forward` on every call, which takes longer than a small kernel; what it is there
+    for are default arguments, of which there are none.
+    """
+    apply: Any = _Differentiable.apply
+    if not torch._C._are_functorch_transforms_active():
+        apply = super(torch.autograd.Function, _Differentiable).apply
+    out: tuple[Tensor, ...] = apply(kernel, dtypes, numbers, *tensors)
+    return out
 
 
 def _elsewhere(x: Tensor) -> bool:

@@ -1,7 +1,7 @@
 """Kernels at the borders: sizes, memory that is not theirs, values at the ends of the number range, repeated runs.
 
-Five cells stand for the ways a kernel can be built: gates from raw values, a matrix contracted in its out (replayed from
-checkpoints), a nonlinear one with a running maximum, lags with a parameter, and a complex state. Everything is compared with the float64 reference.
+Five cells stand for the ways a kernel can be built: gates from raw values, a matrix contracted in its out (replayed from checkpoints),
+a nonlinear one with a running maximum, lags with a parameter, and a complex state. The float64 reference is the measure.
 """
 
 from __future__ import annotations

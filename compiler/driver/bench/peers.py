@@ -79,7 +79,7 @@ def _attention(window: bool) -> Builder:
 
 def _mambapy(sizes: Mapping[str, int]) -> Any:
     try:
-        from mambapy.mamba import MambaBlock, MambaConfig  # type: ignore[import-not-found]
+        from mambapy.mamba import MambaBlock, MambaConfig
     except ImportError:
         return None
     return MambaBlock(

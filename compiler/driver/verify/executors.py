@@ -43,6 +43,14 @@ def _no_compiler() -> str:
     return ""
 
 
+def _no_device() -> str:
+    """Why Triton kernels cannot run here; "" where they can, in the interpreter if there is no GPU."""
+    from seqc.runtime.triton import device
+
+    device.turn_interpreter_on()
+    return device.missing()
+
+
 def no_kernel(error: Exception) -> bool:
     """Whether a layer could not be made because its backend has no kernel for one of its loops."""
     return getattr(error, "code", "") == "SEQ0604"
@@ -51,6 +59,7 @@ def no_kernel(error: Exception) -> bool:
 EXECUTORS: tuple[Executor, ...] = (
     Executor("reference", lambda components: legal_everywhere(components, ("sequential",))),
     Executor("native", lambda components: ["sequential"], missing=_no_compiler, only_asked=True),
+    Executor("triton", lambda components: ["sequential"], missing=_no_device, only_asked=True),
 )
 """All that are built, the reference first."""
 

@@ -132,6 +132,7 @@ class Emission:
         self.numbers = {o.var.id: i for i, o in enumerate(o for o in k.operands if o.kind == "number")}
         self.targets: dict[int, list[Place]] = {}
         self.arrays: list[Array] = []
+        self.down = False
 
     # ---- names --------------------------------------------------------------------------------------------------------
 
@@ -381,7 +382,9 @@ class Emission:
         wanted = {v.id for s in k.step for v in reads_of(s)}
         self.past_addresses(pasts, d, wanted)
         self.result_addresses("t")
+        self.down = True
         self.step(list(k.step))
+        self.down = False
         t.add("}", "}")
 
     # ---- one step -----------------------------------------------------------------------------------------------------

@@ -35,12 +35,18 @@ class Native:
     regions  its regions, in the order of its kernels; two kernels each (plain and masked)
     left     loops over time that stay as they are, with the reason
     made     the C functions of its kernels
+    kernels  the kernels themselves
     """
 
     name: str
     regions: list[Region] = field(default_factory=list)
     left: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     made: list[Made] = field(default_factory=list)
+    kernels: list[Kernel] = field(default_factory=list)
+
+    def inside(self) -> list[tuple[str, ...]]:
+        """What each kernel computes."""
+        return [r.names for r in self.regions for _ in range(2)]
 
     def lines(self) -> list[str]:
         """What stands at the end of the module: C functions with their descriptions, and the loops that have no kernel."""
@@ -60,7 +66,11 @@ class Native:
         return out
 
 
-def lower(program: spec.Program, source: str) -> tuple[list[Class], dict[str, Native]]:
+Lowered = tuple[list[Class], dict[str, Native]]
+"""The classes of a module, and what came of each body, by its class's name."""
+
+
+def lower(program: spec.Program, source: str) -> Lowered:
     """All classes of a program, callees first, and what came of each body, by its class's name."""
     names = class_names(program)
     out: list[Class] = []
@@ -89,6 +99,7 @@ class NativeLowering(Lowering):
         """The whole class; its kernels are in `native`."""
         done = super().run()
         self.native.made = [made(k) for k in self.kernels]
+        self.native.kernels = self.kernels
         return done
 
     def method(self, body: list[str], head: str, doc: str, lines: list[str], static: bool = False) -> None:
@@ -230,17 +241,17 @@ class RegionText:
         widths = self.widths()
         if not s.chain:
             # one step: a reset has put the start in place of the state already
-            s.block.add(f"{names} = native.step(self.KERNELS, {number}, {tuple_of(plain)}, {widths})")
+            s.block.add(f"{names} = native.step(self, {number}, {tuple_of(plain)}, {widths})")
             self.name_rows(rows)
             self.keep_lasts(lasts)
             return
         yes = s.block.nest("if run.reset is None and not run.ragged:")
-        yes.add(f"{names} = native.call(self.KERNELS, {number}, {tuple_of(plain)}, {widths})")
+        yes.add(f"{names} = native.call(self, {number}, {tuple_of(plain)}, {widths})")
         no = s.block.nest("else:")
         outer, s.block = s.block, no
         masked = self.operands(region.masked)
         s.block = outer
-        no.add(f"{names} = native.call(self.KERNELS, {number + 1}, {tuple_of(masked)}, {widths})")
+        no.add(f"{names} = native.call(self, {number + 1}, {tuple_of(masked)}, {widths})")
         self.name_rows(rows)
         self.keep_lasts(lasts)
 

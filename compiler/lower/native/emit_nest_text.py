@@ -2,7 +2,8 @@
 
 In:   a nest, and the emission it belongs to, which knows where each value lies.
 Out:  lines. The loop over lanes stands twice, once for whole vectors and once for the rest; the text inside is the same but
-      for how memory is touched. Lanes beyond the rest never enter a reduction.
+      for how memory is touched. Lanes beyond the rest never enter a reduction. Where time runs backwards all loops do: memory is
+      then walked in one direction, which the caches' prefetchers follow.
 """
 
 from __future__ import annotations
@@ -147,7 +148,17 @@ class NestText:
         else:
             axis = n.order[depth]
             i, size = f"i{e.number[axis]}", e.length(axis)
-            if axis == n.lanes:
+            if axis == n.lanes and e.down:
+                t.add(f"int64_t {i} = {size} / W * W;", f"if ({i} < {size}) {{", f"const int rest = (int)({size} - {i});")
+                self.body(depth + 1, False)
+                t.add("}", f"for ({i} -= W; {i} >= 0; {i} -= W) {{")
+                self.body(depth + 1, True)
+                t.add("}")
+            elif e.down:
+                t.add(f"for (int64_t {i} = {size}; {i}-- > 0;) {{")
+                self.body(depth + 1, full)
+                t.add("}")
+            elif axis == n.lanes:
                 t.add(f"int64_t {i} = 0;", f"for (; {i} + W <= {size}; {i} += W) {{")
                 self.body(depth + 1, True)
                 t.add("}", f"if ({i} < {size}) {{", f"const int rest = (int)({size} - {i});")

@@ -33,7 +33,7 @@ def check_scope(body: spec.Body) -> None:
 
 def class_names(program: spec.Program) -> dict[str, str]:
     """A Python name for each body; the main file's own ones keep theirs."""
-    namer = Namer(frozenset({"OPERATORS"}))
+    namer = Namer(frozenset({"OPERATORS", "native", "kernel", "tl", "sq"}))
     out: dict[str, str] = {}
     for key in (*program.exports, *(k for k in program.bodies if k not in program.exports)):
         body = program.bodies[key]

@@ -1,0 +1,1 @@
+"""Recurrences alone, without the projections around them: what `seqc bench --suite` times, as specs."""

@@ -1,0 +1,95 @@
+"""Triton functions from kernels, and what the runtime has to know to launch them.
+
+In:   kernels as the region builder makes them (they may hold `stop` and `through`), and a name for the functions.
+Out:  for each kernel one function forwards and one backwards, as lines of a generated module, and beside each a description made
+      of tuples, strings and numbers. The texts have passed `lint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from seqc.compiler.ir.expr import Axes
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Var
+from seqc.compiler.lower.kernels.differentiate import differentiate
+from seqc.compiler.lower.kernels.plain import plain
+from seqc.compiler.lower.kernels.settle import settled
+from seqc.compiler.lower.kernels.split import splits
+from seqc.compiler.lower.kernels.verify import verify, verify_derivative
+from seqc.compiler.lower.triton.lint import checked
+from seqc.compiler.lower.triton.sequential import Sequential
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One Triton function: its name, its lines, and what the runtime has to know (`described`)."""
+
+    name: str
+    lines: tuple[str, ...]
+    about: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A kernel in Triton: forwards and backwards."""
+
+    forward: Function
+    adjoint: Function
+
+
+def cut_along(k: Kernel) -> Axes:
+    """The axes along which a kernel is cut: all that can be, but those that no carry has (each piece would do all the work)."""
+    return tuple(a for a in k.split if not k.carries or any(a in c.previous.axes for c in k.carries) or a in k.axes[-1:])
+
+
+def made(raw: Kernel, name: str) -> Made:
+    """The Triton functions of a kernel."""
+    k = settled(raw)
+    verify(k)
+    k = verify(replace(k, split=splits(k)))
+    d = differentiate(k)
+    d = replace(d, kernel=settled(d.kernel))
+    verify_derivative(d, k)
+    flat = verify(plain(k))
+    replayed = [c.previous for c, how in zip(flat.carries, d.stored, strict=True) if how == REPLAYED]
+    ahead = Sequential(f"{name}_forward", flat, cut_along(flat), replayed)
+    shared = frozenset(j for i, parts in enumerate(d.gradients) for what, j in parts if what == "total" and k.operands[i].kind == "once")
+    back = Sequential(f"{name}_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared)
+    return Made(function(ahead, replayed, None), function(back, replayed, d))
+
+
+def function(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> Function:
+    """A function with its description. Raises `RuleBroken`."""
+    lines = s.run()
+    checked("\n".join(lines))
+    return Function(s.title, tuple(lines), described(s, replayed, d))
+
+
+def described(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> tuple[Any, ...]:
+    """What the runtime has to know of one function.
+
+    name, axes, cut axes; operands (kind, axes); results (what, axes, parts, lones); starts of the carries (the operand, or a
+    number); axes of the largest values; axes of carries kept in the scratch; of an adjoint `sources`, `gradients` and `stored`; which
+    strides each slot has (`b`, `t`, the number of an axis, `p` and the number of a cut axis); totals that are one for all
+    sequences.
+    """
+    k = s.k
+    by_id = {o.var.id: i for i, o in enumerate(k.operands)}
+    operands = tuple((o.kind, o.var.axes) for o in k.operands)
+    results = tuple((x.what, x.var.axes, x.parts, x.lones) for x in s.slots if x.what != "operand")
+    starts = tuple(by_id.get(c.init.id, -1) if isinstance(c.init, Var) else float(c.init) for c in k.carries)
+    kept = tuple(v.axes for v in replayed) if k.reverse else ()
+    strides = tuple(tuple(name.partition("_")[2] for name in s.strides(i)) for i in range(len(s.slots)))
+    single = tuple(x.index for x in s.slots if x.single)
+    words = (s.title, k.axes, s.cuts, operands, results, starts, largest(k), kept)
+    rest = (d.sources, d.gradients, d.stored, ()) if d is not None else ((), (), (), ())
+    return (*words, False, *rest, strides, single)
+
+
+def largest(k: Kernel) -> tuple[Axes, ...]:
+    """The sets of axes of values that no other value's contain."""
+    every = {s.out.axes for part in (k.prologue, k.step, k.epilogue) for s in part} | {c.previous.axes for c in k.carries}
+    every |= {o.var.axes for o in k.operands}
+    return tuple(sorted(a for a in every if not any(set(a) < set(b) for b in every)))

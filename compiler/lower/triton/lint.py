@@ -1,0 +1,303 @@
+"""The rules of emitted Triton functions, read from their text.
+
+In:   the text of functions, as `sequential` and its like write them.
+Out:  findings: line, rule, what is wrong. `checked` raises where there is one: a bug in seqc.
+
+    grid        one flat grid axis: `tl.program_id(0)`, once, made int64 at once
+    int64       no product of two 32-bit numbers on the way to an address, block sizes (known to be small) aside
+    mask        each axis along which an address runs is masked at its own end
+    writer      an address that is stored to depends on every coordinate of the program, or one piece alone writes it
+    atomic      no atomics
+    upcast      what is loaded is made REAL at once, what is stored gets its memory's type; no 16-bit type is named
+    constexpr   only REAL, block sizes and stages are compile-time constants; never B, T, C or the size of an axis
+    dot         `tl.dot` says its precision and gives float32
+
+Method: each name's definition is followed back to `tl.arange` (which axis), `tl.program_id` (which coordinate) and comparisons
+(which masks). Names are what the emitters use: B, T, C; n0…; BLOCK_B, BLOCK_0…; m…, i…; p… (slots) and w… (scratch).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+RULES = ("grid", "int64", "mask", "writer", "atomic", "upcast", "constexpr", "dot")
+CONSTANTS = re.compile(r"REAL|STAGES|BLOCK_(B|T|\d+)\Z")
+NARROW = frozenset(("float16", "bfloat16", "float8e5", "float8e4nv"))
+
+
+class RuleBroken(AssertionError):
+    """An emitted function breaks a rule of this file: a bug in seqc."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One broken rule."""
+
+    line: int
+    rule: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a value.
+
+    wide     it is int64 (of whole numbers; true of everything else)
+    small    a whole number bounded by block sizes
+    axes     block names whose entries it runs over
+    parts    coordinates of the program it depends on
+    masks    axes that it masks, as part of a condition
+    first    coordinates that it compares with 0
+    """
+
+    wide: bool = False
+    small: bool = False
+    axes: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
+    masks: frozenset[str] = frozenset()
+    first: frozenset[str] = frozenset()
+
+    def __or__(self, other: Facts) -> Facts:
+        return Facts(
+            self.wide or other.wide,
+            self.small and other.small,
+            self.axes | other.axes,
+            self.parts | other.parts,
+            self.masks | other.masks,
+            self.first | other.first,
+        )
+
+
+@dataclass(slots=True)
+class Function:
+    """One function while it is read. `raised`: loads that are made REAL at once."""
+
+    node: ast.FunctionDef
+    known: dict[str, Facts] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    coordinates: set[str] = field(default_factory=set)
+    programs: int = 0
+    raised: set[int] = field(default_factory=set)
+
+    def find(self, node: ast.AST, rule: str, what: str) -> None:
+        """Notes a finding."""
+        self.findings.append(Finding(getattr(node, "lineno", 0), rule, what))
+
+    # ---- the whole ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> list[Finding]:
+        """All findings."""
+        every = [*self.node.args.args, *self.node.args.kwonlyargs]
+        for a in every:
+            constant = a.annotation is not None and "constexpr" in ast.unparse(a.annotation)
+            if constant and not CONSTANTS.fullmatch(a.arg):
+                self.find(a, "constexpr", f"{a.arg} is a compile-time constant")
+            if not constant and CONSTANTS.fullmatch(a.arg):
+                self.find(a, "constexpr", f"{a.arg} is none")
+            self.known[a.arg] = Facts(small=a.arg.startswith("BLOCK_"))
+        for n in ast.walk(self.node):
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "to":
+                if [ast.unparse(a) for a in n.args] == ["REAL"]:
+                    self.raised.add(id(n.func.value))
+        self.block(self.node.body)
+        if self.programs != 1:
+            self.find(self.node, "grid", f"the program's number is taken {self.programs} times")
+        for n in ast.walk(self.node):
+            if isinstance(n, ast.Attribute) and n.attr.startswith("atomic"):
+                self.find(n, "atomic", n.attr)
+            if isinstance(n, ast.Attribute) and n.attr in NARROW:
+                self.find(n, "upcast", f"{n.attr} is named")
+        return sorted(set(self.findings), key=lambda f: (f.line, f.rule, f.what))
+
+    def block(self, body: list[ast.stmt]) -> None:
+        """Statements in order; loops twice, since what the end defines the beginning reads."""
+        for s in body:
+            match s:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    self.known[name] = self.facts(value)
+                    self.coordinate(name, value)
+                case ast.AugAssign(target=ast.Name(id=name), value=value):
+                    self.known[name] = self.known.get(name, Facts()) | self.facts(value)
+                case ast.For(target=ast.Name(id=name), iter=of, body=inner):
+                    self.facts(of)
+                    self.known[name] = Facts()
+                    self.block(inner)
+                    self.block(inner)
+                case ast.If(test=test, body=inner, orelse=other):
+                    self.facts(test)
+                    self.block(inner)
+                    self.block(other)
+                case ast.Expr(value=value):
+                    self.facts(value)
+                case ast.Return(value=value) if value is not None:
+                    self.facts(value)
+                case ast.Assign(targets=[ast.Tuple(elts=names)], value=value):
+                    found = self.facts(value)
+                    for n in names:
+                        if isinstance(n, ast.Name):
+                            self.known[n.id] = found
+                case _:
+                    self.find(s, "grid", f"a {type(s).__name__} has no place here")
+
+    def coordinate(self, name: str, value: ast.expr) -> None:
+        """Names the coordinates that the program's number is taken apart into."""
+        text = ast.unparse(value)
+        if re.fullmatch(r"rest % pieces\d+", text) or name == "group":
+            self.coordinates.add(name)
+            self.known[name] = Facts(wide=True, parts=frozenset((name,)))
+        elif name in ("program", "rest"):
+            self.known[name] = Facts(wide=True, parts=frozenset((name,)))
+
+    # ---- expressions --------------------------------------------------------------------------------------------------
+
+    def facts(self, e: ast.expr) -> Facts:
+        """What is known of an expression; checks what is inside."""
+        match e:
+            case ast.Name(id=name):
+                return self.known.get(name, Facts())
+            case ast.Constant(value=v):
+                return Facts(small=isinstance(v, int))
+            case ast.BinOp(left=left, op=op, right=right):
+                a, b = self.facts(left), self.facts(right)
+                if isinstance(op, ast.Mult) and self.whole(left) and self.whole(right) and not (a.wide or b.wide or a.small and b.small):
+                    self.find(e, "int64", f"{ast.unparse(e)} is computed in 32 bits")
+                return a | b
+            case ast.Compare(left=left, ops=[op], comparators=[right]):
+                a, b = self.facts(left), self.facts(right)
+                both = a | b
+                masks: frozenset[str] = frozenset()
+                if isinstance(op, ast.Lt) and isinstance(right, ast.Name):
+                    masks = frozenset(x for x in a.axes if end_of(x) == right.id)
+                first = a.parts if isinstance(op, ast.Eq) and ast.unparse(right) == "0" else frozenset()
+                return Facts(True, False, both.axes, both.parts, masks, first)
+            case ast.Call():
+                return self.call(e)
+            case ast.Subscript(value=value):
+                return self.facts(value)
+            case ast.UnaryOp(operand=inner) | ast.Attribute(value=inner) | ast.Starred(value=inner):
+                return self.facts(inner)
+            case ast.Tuple(elts=elts) | ast.List(elts=elts):
+                out = Facts()
+                for x in elts:
+                    out |= self.facts(x)
+                return out
+            case ast.IfExp(test=test, body=a_, orelse=b_):
+                return self.facts(test) | self.facts(a_) | self.facts(b_)
+        return Facts()
+
+    def whole(self, e: ast.expr) -> bool:
+        """Whether an expression may be part of an address: values of the computation are called `v…` or are floats."""
+        for n in ast.walk(e):
+            if isinstance(n, ast.Name) and re.fullmatch(r"(v|x|a|again|first)\d+\w*", n.id):
+                return False
+            if isinstance(n, ast.Constant) and isinstance(n.value, float):
+                return False
+        return True
+
+    def call(self, e: ast.Call) -> Facts:
+        """A call."""
+        name = ast.unparse(e.func)
+        given = [self.facts(a) for a in e.args]
+        named = {k.arg: k.value for k in e.keywords}
+        for v in named.values():
+            self.facts(v)
+        match name:
+            case "tl.program_id":
+                self.programs += 1
+                if ast.unparse(e) != "tl.program_id(0)":
+                    self.find(e, "grid", f"{ast.unparse(e)} is another axis of the grid")
+                return Facts(parts=frozenset(("program",)))
+            case "tl.num_programs":
+                self.find(e, "grid", "the size of the grid is read")
+            case "tl.arange":
+                axis = ast.unparse(e.args[1]) if len(e.args) == 2 else ""
+                if not axis.startswith("BLOCK_") or ast.unparse(e.args[0]) != "0":
+                    self.find(e, "mask", f"{ast.unparse(e)} is no block")
+                return Facts(small=True, axes=frozenset((axis,)))
+            case "tl.cast":
+                target = ast.unparse(e.args[1])
+                if isinstance(e.args[0], ast.Call) and ast.unparse(e.args[0].func) == "tl.program_id" and target != "tl.int64":
+                    self.find(e, "int64", "the program's number is not made int64")
+                return given[0] | Facts(wide=target == "tl.int64")
+            case "tl.zeros" | "tl.full":
+                return Facts(wide=ast.unparse(e.args[-1]) == "tl.int64")
+            case "tl.load":
+                self.access(e, given[0], named)
+                if not base_of(e.args[0]).startswith("w") and id(e) not in self.raised:
+                    self.find(e, "upcast", "a value is used in the type it has in memory")
+                return Facts()
+            case "tl.store":
+                self.access(e, given[0], named)
+                self.store(e, given[0], named)
+                return Facts()
+            case "tl.dot":
+                if "input_precision" not in named or ast.unparse(named.get("out_dtype", ast.Constant(None))) != "tl.float32":
+                    self.find(e, "dot", "precision and result are not said")
+        out = Facts(small=bool(given))
+        for g in given:
+            out |= g
+            out = Facts(out.wide, out.small and g.small, out.axes, out.parts, out.masks, out.first)
+        if isinstance(e.func, ast.Attribute):
+            out |= self.facts(e.func.value)
+        return out
+
+    # ---- memory -------------------------------------------------------------------------------------------------------
+
+    def access(self, e: ast.Call, address: Facts, named: dict[str | None, ast.expr]) -> None:
+        """The mask of a load or store."""
+        mask = self.facts(named["mask"]) if "mask" in named else Facts()
+        for axis in sorted(address.axes - mask.masks):
+            self.find(e, "mask", f"{ast.unparse(e.args[0])} is not masked at the end of {axis}")
+        if ast.unparse(e.func) == "tl.load" and "mask" in named and "other" not in named:
+            self.find(e, "mask", "what stands in masked places is not said")
+
+    def store(self, e: ast.Call, address: Facts, named: dict[str | None, ast.expr]) -> None:
+        """Who writes, and in which type."""
+        base = base_of(e.args[0])
+        value = e.args[1]
+        if base.startswith("w"):
+            if "program" not in address.parts:
+                self.find(e, "writer", f"the scratch {base} is shared between programs")
+            return
+        if not (
+            isinstance(value, ast.Call) and ast.unparse(value.func).endswith(".to") and ast.unparse(value.args[0]).endswith("element_ty")
+        ):
+            self.find(e, "upcast", "a value is stored without its memory's type")
+        first = self.facts(named["mask"]).first if "mask" in named else frozenset()
+        for c in sorted(self.coordinates - address.parts - first):
+            self.find(e, "writer", f"every program along {c} writes {ast.unparse(e.args[0])}")
+
+
+def end_of(block: str) -> str:
+    """The argument that says where the axis of a block ends."""
+    return {"BLOCK_B": "B", "BLOCK_T": "T"}.get(block, f"n{block.removeprefix('BLOCK_')}")
+
+
+def base_of(e: ast.expr) -> str:
+    """The pointer that an address starts from."""
+    while isinstance(e, ast.BinOp):
+        e = e.left
+    return e.id if isinstance(e, ast.Name) else ""
+
+
+def functions(text: str) -> Iterator[ast.FunctionDef]:
+    """The kernels of a text."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "kernel" for d in node.decorator_list):
+            yield node
+
+
+def lint(text: str) -> list[Finding]:
+    """All findings in a text."""
+    return [f for node in functions(text) for f in Function(node).run()]
+
+
+def checked(text: str) -> str:
+    """The text itself. Raises `RuleBroken`."""
+    found = lint(text)
+    if found:
+        raise RuleBroken("; ".join(f"line {f.line}: {f.rule}: {f.what}" for f in found[:5]))
+    return text

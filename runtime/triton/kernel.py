@@ -1,0 +1,256 @@
+"""Kernels of the Triton backend: from generated functions and their descriptions to launches on tensors.
+
+A `Kernel` takes operands as the native one does (`runtime.native.kernel`) and gives the same results; shapes, types, what the
+adjoint reads and how gradients are put together are that class's. What is different is the launch: a plan holds the grid, the
+blocks and every number that a function takes, so that a call fills in addresses and starts one function.
+
+Nothing is accumulated in place: results are made anew, shares of sums get a place for each program and are added up afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqc.runtime.native.kernel import Kernel as NativeKernel
+from seqc.runtime.native.kernel import Pass as NativePass
+from seqc.runtime.triton.blocks import Blocks, choose
+from seqc.runtime.triton.device import interpreting
+from seqc.runtime.triton.names import Lazy
+
+CHUNK = 32
+"""Steps between checkpoints."""
+
+STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+"""Types that kernels load and store."""
+
+FUSION = True
+"""Whether products and sums may be rounded once: said at every launch, because Triton's own default changes."""
+
+
+def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zero: bool) -> Tensor:
+    """Memory for a result or a scratch; `zero` where no program writes it."""
+    return torch.zeros(shape, dtype=dtype, device=device) if zero else torch.empty(shape, dtype=dtype, device=device)
+
+
+class Pass(NativePass):
+    """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
+
+    __slots__ = ("strides", "single")
+
+    def __init__(self, about: Sequence[Any]) -> None:
+        super().__init__(about)
+        self.strides, self.single = about[13], about[14]
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """Cut axes over which some result is a sum."""
+        return tuple(a for a in self.split if any(a in parts for _, _, parts, _ in self.results))
+
+    def interval(self, sizes: dict[str, int], real: torch.dtype, length: int) -> int:
+        """Steps between checkpoints."""
+        return CHUNK
+
+    def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
+        """How much one program takes."""
+        return choose(self.axes, self.split, self.shares, self.arrays, sizes, batch)
+
+
+@dataclass(slots=True)
+class Launch:
+    """One layout of operands: all that a call needs but addresses.
+
+    given    for each operand with memory its place and the type it is converted to first, if any
+    results  shape and type of each result that is wanted, in the order of the function's; None where it is not
+    shares   how many leading dimensions of each result are added up
+    kinds    the types of the results in the end: shares are in the arithmetic type, and so is in the interpreter what becomes
+             bfloat16 (it cuts off where a GPU rounds)
+    scratch  shapes of the scratch
+    empty    no program has anything to do
+    """
+
+    function: Lazy
+    programs: int
+    given: tuple[tuple[int, torch.dtype | None, bool], ...]
+    results: tuple[tuple[tuple[int, ...], torch.dtype] | None, ...]
+    shares: tuple[int, ...]
+    kinds: tuple[torch.dtype, ...]
+    scratch: tuple[tuple[int, ...], ...]
+    real: torch.dtype
+    numbers: tuple[int, ...]
+    integers: tuple[int, ...]
+    constants: tuple[Any, ...]
+    warps: int
+
+    def call(self, operands: Sequence[Any]) -> list[Tensor | None]:
+        """Launches the function on operands of this layout."""
+        taken: list[Tensor] = []
+        for i, kind, whole in self.given:
+            x = operands[i]
+            x = x if kind is None else x.to(kind)
+            taken.append(x.contiguous() if whole else x)
+        device = taken[0].device
+        found = [None if r is None else buffer(*r, device, not self.programs) for r in self.results]
+        if self.programs:
+            scratch = [buffer(s, self.real, device, False) for s in self.scratch]
+            bits = [struct.unpack("q", struct.pack("d", float(operands[i])))[0] for i in self.numbers]
+            with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
+                self.function.made()[(self.programs,)](
+                    *taken, *found, *bits, *scratch, *self.integers, *self.constants,
+                    num_warps=self.warps, num_stages=1, enable_fp_fusion=FUSION,
+                )  # fmt: skip
+        out: list[Tensor | None] = []
+        for x, n, kind in zip(found, self.shares, self.kinds, strict=True):
+            x = x.sum(tuple(range(n))) if x is not None and n else x
+            out.append(None if x is None else x.to(kind))
+        return out
+
+
+class Kernel(NativeKernel):
+    """One kernel and its adjoint."""
+
+    def __init__(self, forward: Lazy, about: Sequence[Any], adjoint: Lazy, adjoint_about: Sequence[Any]) -> None:
+        self.forward: Pass = Pass(about)
+        self.adjoint: Pass = Pass(adjoint_about)
+        self.functions = (forward, adjoint)
+        self.sources, self.gradients, self.stored, self.outer = adjoint_about[9:13]
+        self.key = hashlib.sha256(f"triton\0{forward.name}\0{about!r}\0{adjoint_about!r}\0{id(self)}".encode()).hexdigest()
+        self.tensors = [i for i, (kind, _) in enumerate(self.forward.operands) if kind != "number"]
+        self.rows, self.lasts = len(self.forward.of("row")), len(self.forward.of("last"))
+        self.needed_rows = sorted({i for i in self.stored if i >= 0})
+        self._plans: dict[Any, Any] = {}
+        self.fixed: Blocks | None = None
+        NativeKernel.registry[self.key] = self
+
+    def _forward_plan(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool, single: bool) -> Any:
+        batch, length, sizes = self.shape(operands, single)
+        real = self.real(operands, dtypes)
+        results = self.result_shapes(operands, dtypes, save, single)
+        return self._launch(self.forward, batch, length, sizes, real, operands, results, {}, single)
+
+    def _adjoint_plan(self, operands: Sequence[Any], given: Sequence[Any], dtypes: Sequence[torch.dtype], wanted: Sequence[bool]) -> Any:
+        batch, length, sizes = self.shape(operands)
+        real = self.real(operands, dtypes)
+        users = {part: i for i, parts in enumerate(self.gradients) if wanted[i] for part in parts}
+        results: list[tuple[tuple[int, ...], torch.dtype] | None] = []
+        kinds: dict[int, torch.dtype] = {}
+        for j, (name, (what, axes, _, _)) in enumerate(zip(self._names(), self.adjoint.results, strict=True)):
+            if name not in users:
+                results.append(None)
+                continue
+            shape = tuple(sizes[a] for a in axes)
+            lead = (batch, length) if what == "row" else (batch,)
+            alone = what == "row" and len(self.gradients[users[name]]) == 1
+            kind = operands[users[name]].dtype
+            kinds[j] = kind if alone and _stored(kind, real) else real
+            results.append(((*lead, *shape), kinds[j]))
+        return self._launch(self.adjoint, batch, length, sizes, real, given, results, kinds, False)
+
+    def _launch(
+        self,
+        f: Pass,
+        batch: int,
+        length: int,
+        sizes: dict[str, int],
+        real: torch.dtype,
+        operands: Sequence[Any],
+        results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
+        kinds: dict[int, torch.dtype],
+        single: bool,
+    ) -> Launch:
+        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence."""
+        blocks = self.fixed if self.fixed is not None else f.blocks(sizes, batch)
+        pieces = {a: -(-sizes[a] // blocks.axes[i]) if a in f.split else 1 for i, a in enumerate(f.axes)}
+        groups = -(-batch // blocks.batch)
+        programs = groups * math.prod(pieces.values()) if all(sizes[a] for a in f.axes) else 0
+        slots = [i for i, (kind, _) in enumerate(f.operands) if kind != "number"]
+        integers: list[int] = [batch, length, f.interval(sizes, real, length), *(sizes[a] for a in f.axes)]
+        given: list[tuple[int, torch.dtype | None, bool]] = []
+        pasts = iter([i for what, i in self.sources if what == "past"] if f is self.adjoint else [])
+        for number, i in enumerate(slots):
+            kind, axes = f.operands[i]
+            x = operands[i]
+            by = x.stride()
+            change = None if _stored(x.dtype, real) else real
+            whole = kind in ("step", "past") and bool(axes) and by[-1] != 1 and x.shape[-1] > 1
+            if change is not None or whole:
+                by = torch.empty(x.shape, device="meta").stride() if whole else x.to(device="meta").to(real).stride()
+            given.append((i, change, whole))
+            lead = {"step": 1 if single else 2, "run": 1, "past": 2, "once": 0}[kind]
+            steps = {"b": by[0], "t": 0 if single else by[1]} if lead == 2 or kind == "step" else {"b": by[0]} if lead else {}
+            if kind == "past" and self.stored[next(pasts)] < 0:
+                steps = {"b": by[1], "t": by[0]}
+            steps |= {str(f.axes.index(a)): n for a, n in zip(axes, by[lead:], strict=True)}
+            integers += [steps[word] for word in f.strides[number]]
+        made: list[tuple[tuple[int, ...], torch.dtype] | None] = []
+        shares: list[int] = []
+        last: list[torch.dtype] = []
+        totals = iter(range(len(f.results)))
+        for number, ((what, axes, parts, _), r) in enumerate(zip(f.results, results, strict=True), len(slots)):
+            one = what == "total" and next(totals) in f.single
+            if r is None:
+                made.append(None)
+                shares.append(0)
+                last.append(real)
+                integers += [0] * len(f.strides[number])
+                continue
+            shape, kind = r
+            last.append(kind)
+            if one:
+                shape = (groups, *shape[1:])
+            cut = [a for a in parts if pieces[a] > 1]
+            shape = (*(pieces[a] for a in cut), *shape)
+            if cut or kind == torch.bfloat16 and interpreting():
+                kind = real
+            by = torch.empty(shape, device="meta").stride()
+            steps = {f"p{f.axes.index(a)}": 0 for a in parts}
+            steps |= {f"p{f.axes.index(a)}": n for a, n in zip(cut, by, strict=False)}
+            rest = by[len(cut) :]
+            if what == "checkpoint":
+                steps |= {"t": rest[0], "b": rest[1]}
+                rest = rest[2:]
+            elif what == "row" and not single:
+                steps |= {"b": rest[0], "t": rest[1]}
+                rest = rest[2:]
+            else:
+                steps |= {"b": rest[0], "t": 0}
+                rest = rest[1:]
+            steps |= {str(f.axes.index(a)): n for a, n in zip(axes, rest, strict=True)}
+            integers += [steps[word] for word in f.strides[number]]
+            made.append((shape, kind))
+            shares.append(len(cut))
+        volume = dict(zip(f.axes, blocks.axes, strict=True))
+        scratch = tuple((programs * integers[2] * blocks.batch * math.prod(volume[a] for a in axes),) for axes in f.kept)
+        return Launch(
+            self.functions[0] if f is self.forward else self.functions[1],
+            programs,
+            tuple(given),
+            tuple(made),
+            tuple(shares),
+            tuple(last),
+            scratch,
+            real,
+            tuple(i for i, (kind, _) in enumerate(f.operands) if kind == "number"),
+            tuple(integers),
+            (_triton_type(real), blocks.batch, *blocks.axes, blocks.stages),
+            blocks.warps,
+        )
+
+
+def _stored(dtype: torch.dtype, real: torch.dtype) -> bool:
+    """Whether kernels read and write a type beside this arithmetic."""
+    return dtype in STORAGE and (real == torch.float64 or dtype != torch.float64)
+
+
+def _triton_type(real: torch.dtype) -> Any:
+    import triton.language as tl
+
+    return tl.float64 if real == torch.float64 else tl.float32

@@ -1,0 +1,55 @@
+"""What generated Triton functions use, without importing Triton: a module with kernels can be imported where there is none.
+
+    from seqc.runtime.triton.names import kernel, sq, tl
+
+`tl` and `sq` stand for `triton.language` and `seqc.runtime.triton.functions`; the first call of any kernel of a module puts them
+in their place. `kernel` marks a function; it becomes a Triton kernel on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from seqc.runtime.triton.device import need_triton
+
+tl: Any = None
+sq: Any = None
+
+FREE = ("B", "T", "C")
+"""Arguments of which no value makes a kernel of its own: sequences, steps, steps between checkpoints."""
+
+
+class Lazy:
+    """A function that becomes a Triton kernel on first use."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.name: str = function.__name__
+        self._made: Any = None
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Names of all arguments."""
+        code = self.function.__code__
+        return code.co_varnames[: code.co_argcount]
+
+    def made(self) -> Any:
+        """The Triton kernel. Raises NoTriton."""
+        if self._made is None:
+            need_triton()
+            import triton
+            import triton.language
+
+            from seqc.runtime.triton import functions
+
+            held = self.function.__globals__
+            held["tl"], held["sq"] = triton.language, functions
+            free = [a for a in self.arguments if a in FREE or a[0] == "c" and a[1:].isdigit()]
+            self._made = triton.jit(self.function, do_not_specialize=free)
+        return self._made
+
+
+def kernel(function: Callable[..., Any]) -> Lazy:
+    """Marks a generated function."""
+    return Lazy(function)
