@@ -49,9 +49,15 @@ def split(m: Emitter, e: x.Split, s: Scope) -> Code:
     (axis,) = as_names(m, (e.axis,))
     if axis not in code.layout.names:
         return code
+    from seqc.compiler.lower.reference.contractions import maskable
+
     dim = code.layout.dim(axis)
     inner_known = known_size(m, e.inner)
     what = f"split of {e.axis} ({m.source}:{e.span.line})"
+    if e.axis == m.chain or maskable(m, e.axis):
+        here = "run.length" if axis == CHAIN else m.size(e.axis, s)
+        frame = m.size(e.inner, s) if inner_known else None
+        s.block.add(f"run.framed({e.axis!r}, {e.outer!r}, {here}, {frame}, {what!r})")
     if inner_known:
         text = f"arrays.split({code.text}, {dim}, {m.size(e.inner, s)}, {what!r})"
     else:
