@@ -125,6 +125,17 @@ def _cell(graph: StepGraph, ask: Ask) -> tuple[Streams, Reason | None]:
 def _looks_ahead(graph: StepGraph, e: Expr, ask: Ask) -> tuple[Streams, Reason] | None:
     if isinstance(e, Length) and e.of == graph.chain:
         return "no", Reason(f"len({e.of}) is not known before the last step", e.span)
+    for a in e.axes:
+        index = graph.indices.get(a)
+        if index is not None and index.of == graph.chain and index.where is None:
+            return "no", Reason(f"{index.name} goes over all steps of the run", e.span)
+    if isinstance(e, Read) and access(graph, e).ahead:
+        for m in e.moves:
+            if m.axis == graph.chain and isinstance(m.index, Number) and m.index.of in graph.indices:
+                index = graph.indices[m.index.of]
+                kind: Streams = "after prefix" if _prefix(index, graph.chain) else "no"
+                return kind, Reason(f"{text_of(e.name)}[{index.name}] reads steps after this one", e.span)
+        return "no", Reason(f"{text_of(e.name)} may be read at a later step", e.span)
     for a in (*e.axes, *(e.over if isinstance(e, (Reduce, Along, Contract)) else ())):
         index = graph.indices.get(a)
         if index is None or index.of != graph.chain:
@@ -134,13 +145,6 @@ def _looks_ahead(graph: StepGraph, e: Expr, ask: Ask) -> tuple[Streams, Reason] 
         if index.ahead:
             early: Streams = "after prefix" if _prefix(index, graph.chain) else "no"
             return early, Reason(f"{index.name} may be a step after this one", e.span)
-    if isinstance(e, Read) and access(graph, e).ahead:
-        for m in e.moves:
-            if m.axis == graph.chain and isinstance(m.index, Number) and m.index.of in graph.indices:
-                index = graph.indices[m.index.of]
-                kind: Streams = "after prefix" if _prefix(index, graph.chain) else "no"
-                return kind, Reason(f"{text_of(e.name)}[{index.name}] reads steps after this one", e.span)
-        return "no", Reason(f"{text_of(e.name)} may be read at a later step", e.span)
     if isinstance(e, Invoke) and any(a == graph.chain and r for _, a, r in e.along):
         return "no", Reason(f"{e.label} runs backwards over {graph.chain}", e.span)
     return None

@@ -298,11 +298,15 @@ class Lowering(Heads, Starts):
         m = self.emitter("losses")
         self.prepare(m)
         m.imported = dict(self.imported)
+        names = self.input_names()
         for v in self.inputs():
-            m.imported.setdefault(v.name, Code(v.name, m.declared(v, m.root), v.type))
-        names = [n for n in self.loss_names if n not in m.imported and n not in self.names_needed and self.statement_of(n, frozenset())]
-        edges = edges_of(self.body, self.chain, names, frozenset())
-        items(m, arrange(self.body, names, edges), m.root)
+            if v.name not in m.imported and v.name in self.loss_names and self.statement_of(v.name, frozenset()):
+                m.head.add(f"{names[v.name]} = values[{v.name!r}]")  # its default is computed here
+            else:
+                m.imported.setdefault(v.name, Code(v.name, m.declared(v, m.root), v.type))
+        wanted = [n for n in self.loss_names if n not in m.imported and n not in self.names_needed and self.statement_of(n, frozenset())]
+        edges = edges_of(self.body, self.chain, wanted, frozenset())
+        items(m, arrange(self.body, wanted, edges), m.root)
         for n in self.losses:
             v = self.table[n]
             code = m.lookup(n, m.root, v.span)

@@ -30,9 +30,9 @@ MODULE = frozenset(
     parameters place plain_start project range_length register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
     register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
     register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
-    register_state_dict_pre_hook requires_grad_ reset_parameters sequence set_extra_state set_submodule setting share_memory sizes sizes_in start
-    state_dict step target to to_empty train training type xpu zero_grad TABLE STATE OUTS LOSSES SITES REPORT DOC KERNELS LEFT
-    sequence_given""".split()
+    register_state_dict_pre_hook requires_grad_ reset_parameters sequence set_extra_state set_submodule setting share_memory sizes
+    sizes_in start state_dict step target to to_empty train training type xpu zero_grad TABLE STATE OUTS LOSSES SITES REPORT DOC KERNELS
+    LEFT sequence_given""".split()
 )
 SOFT = frozenset(keyword.softkwlist)
 PYTHON = frozenset(keyword.kwlist) | SOFT | frozenset(dir(builtins))
