@@ -171,6 +171,13 @@ class Run:
         else:
             self.counts[outer] = counts // inner
 
+    def behind(self, axis: str, new: str, before: int) -> None:
+        """Notes how far each sequence goes on an axis that has `before` positions in front of those of `axis`."""
+        counts = self.counts.get(axis)
+        if counts is not None:
+            self.sizes.setdefault(new, before + self.size(axis))
+            self.counts[new] = counts + before
+
     def numbers(self, first: Tensor | None) -> Tensor:
         """The step's number: [batch, time] (step mode: [batch]) int64, counted from the start or the last reset.
 

@@ -136,7 +136,7 @@ def _looks_ahead(graph: StepGraph, e: Expr, ask: Ask) -> tuple[Streams, Reason] 
                 kind: Streams = "after prefix" if _prefix(index, graph.chain) else "no"
                 return kind, Reason(f"{text_of(e.name)}[{index.name}] reads steps after this one", e.span)
         return "no", Reason(f"{text_of(e.name)} may be read at a later step", e.span)
-    for a in (*e.axes, *(e.over if isinstance(e, (Reduce, Along, Contract)) else ())):
+    for a in e.over if isinstance(e, (Reduce, Along, Contract)) else ():
         index = graph.indices.get(a)
         if index is None or index.of != graph.chain:
             continue
