@@ -69,6 +69,7 @@ class Module(Running):
             raise TypeError(f"{table.name}: dtype={dtype} is no floating type")
         self._filled: dict[str, Any] = {k: v for k, v in given.items() if k in table.holes}
         self._without = frozenset(without)
+        self.looks = table.looks
         self._bindings: dict[str, calls.Binding] = {}
         self._consts: dict[str, Any] = {}
         self.constant("_like", torch.empty(0, dtype=dtype, device=device))

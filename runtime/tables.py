@@ -91,6 +91,8 @@ class Table:
              `call`; with the levels it is kept for
     chain    name of the axis the body runs along ("" for none), and whether a cell says so itself (`cell`) or a block has it
     joins    (dim, size it must have, value that joins axes to it, line)
+    looks    why the body looks ahead along its chain: "" or a sentence with the line
+    causal   the line of `require causal`; 0 where nothing is required
     ahead    why there is no `step`: "" or a sentence with the line
     """
 
@@ -113,3 +115,5 @@ class Table:
     ahead: str = ""
     lines: dict[str, int] = field(default_factory=dict)
     joins: tuple[tuple[str, Any, str, int], ...] = ()
+    looks: str = ""
+    causal: int = 0

@@ -38,12 +38,12 @@ def resolve(body: Body, given: Mapping[str, int], fill: Mapping[str, int] | int 
     while left:
         ready = [(name, evaluate(e, sizes)) for name, e in left.items() if e is not None]
         ready += [(j.dim, evaluate(j.size, sizes)) for j in joined if j.dim in left and left[j.dim] is None]
-        known = [(name, size) for name, size in ready if size is not None]
-        for name, size in known:
-            if size.denominator != 1 or size < 0:
+        known = [(name, found) for name, found in ready if found is not None]
+        for name, found in known:
+            if found.denominator != 1 or found < 0:
                 so_far = ", ".join(f"{k} = {v}" for k, v in sizes.items())
-                raise Unusable(f"`{name}` of `{body.name}` comes out as {size}, which is no size, with {so_far}")
-            sizes[name] = int(size)
+                raise Unusable(f"`{name}` of `{body.name}` comes out as {found}, which is no size, with {so_far}")
+            sizes[name] = int(found)
             left.pop(name, None)
         if not known:
             name = next((n for n, e in left.items() if e is None), "")
@@ -55,11 +55,11 @@ def resolve(body: Body, given: Mapping[str, int], fill: Mapping[str, int] | int 
             sizes[name] = default
             del left[name]
     for j in joined:
-        size = evaluate(j.size, sizes)
-        if size is not None and size != sizes[j.dim]:
+        wanted = evaluate(j.size, sizes)
+        if wanted is not None and wanted != sizes[j.dim]:
             raise Unusable(
-                f"`{j.dim}` of `{body.name}` is {sizes[j.dim]}, but `{j.name}` on line {j.span.line} has {size} entries along it",
-                f"--set {j.dim}={size} fits",
+                f"`{j.dim}` of `{body.name}` is {sizes[j.dim]}, but `{j.name}` on line {j.span.line} has {wanted} entries along it",
+                f"--set {j.dim}={wanted} fits",
             )
     return {name: sizes[name] for name in names}
 
@@ -93,9 +93,9 @@ def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]
         if dim.value is None:
             choices.append([(dim.name, n) for n in (*((0,) if dim.name in solved else ()), 6, 4, 12, 8, 16, 24, 3, 2, 32, 48, 64, 128)])
         else:
-            own = evaluate(dim.value, {}) or 1
+            written = evaluate(dim.value, {}) or 1
             # A small number written out may be part of the meaning (five streams, read by number).
-            options = dict.fromkeys(([n for n in (3, 2, 4, 8, 16, 32, 64) if n <= own] if own > 6 else []) + [int(own)])
+            options = dict.fromkeys(([n for n in (3, 2, 4, 8, 16, 32, 64) if n <= written] if written > 6 else []) + [int(written)])
             choices.append([(dim.name, n) for n in options])
     found: list[tuple[tuple[int, ...], Sizes]] = []
     for pick in _picks(choices):

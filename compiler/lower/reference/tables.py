@@ -100,6 +100,11 @@ def table_text(low: Common) -> list[str]:
     lines = [(d.name, str(d.span.line)) for d in b.dims] + [(v.name, str(v.span.line)) for v in consts]
     if lines:
         rows.append(("lines", dict_text(lines)))
+    if low.looks:
+        rows.append(("looks", repr(low.looks)))
+    required = next((r for r in b.requirements if r.word == "causal"), None)
+    if required is not None:
+        rows.append(("causal", str(required.span.line or 1)))
     known = {d.name for d in b.dims}
     joined = [(j.dim, size_tree(j.size), j.name, j.span.line) for j in joins(b)]
     joined = [j for j in joined if j[1] is not None and known.issuperset(names(j[1]))]
