@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from seqc.compiler.cli.shared import add_colour, add_lowering, add_sizes
 
-STAGES = ("syntax", "spec", "graph", "analysis", "plan", "code")
+STAGES = ("syntax", "spec", "graph", "analysis", "plan", "kernel", "code")
 EPILOG = """--stage prints what one stage of the compiler made; --stage all -o DIR writes all of them, numbered.
 exit codes: 0 explained, 1 errors in the spec, 2 no such spec, code or option"""
 _CODE = re.compile(r"SEQ(\d{4}|-W\d{2})", re.IGNORECASE)
@@ -44,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     if _CODE.fullmatch(args.spec):
         return _code(args.spec.upper())
     from seqc.compiler.cli.shared import options_of
-    from seqc.compiler.driver.pipeline import compiled, shown
+    from seqc.compiler.diagnostics.diagnostic import Rejected
+    from seqc.compiler.driver.pipeline import advance, compiled, shown
     from seqc.compiler.driver.target import target_of
 
     options = options_of(args)
@@ -63,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(result.report, indent=2))
         return 0
+    # a spec that nothing can run yet is explained all the same
+    with contextlib.suppress(Rejected):
+        advance(result, "kernel")
     from seqc.compiler.driver.explain.text import explain_text
 
     out = Console.out(args.color)

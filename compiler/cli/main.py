@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("bench", "times the layer beside the reference and what a user would take instead"),
     "graph": ("graph", "draws the step as SVG"),
     "train": ("train", "trains a model on text or on a built-in data set"),
+    "aot": ("aot", "compiles the Triton kernels for a GPU that need not be there"),
     "fmt": ("fmt", "formats specs in place, comments kept"),
     "cache": ("cache", "lists, measures, checks or clears compiled modules"),
 }

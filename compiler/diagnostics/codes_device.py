@@ -59,4 +59,11 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "in Triton's interpreter, slowly and on small sizes: TRITON_INTERPRET=1 has to be set before Triton is imported, which "
         "`seqc verify SPEC --backend triton` does by itself. `seqc aot` compiles the kernels with no GPU present.",
     ),
+    _E(
+        "SEQ0606",
+        "a folder of compiled kernels cannot be used",
+        "`seqc aot SPEC --target sm_90 -o FOLDER` writes binaries and a manifest with the SHA-256 of each. What is loaded must be "
+        "what was written, by the same version of Triton, from the same text of the kernel; otherwise it is this error and the "
+        "spec has to be compiled again. Without such a folder kernels are compiled when they are first used.",
+    ),
 )

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from seqc.compiler.driver.usage import Unusable
 
-STAGES = ("syntax", "spec", "graph", "analysis", "plan", "code")
+STAGES = ("syntax", "spec", "graph", "analysis", "plan", "kernel", "code")
 """What the compiler makes of a spec, in this order."""
 
 Backend = Literal["auto", "reference", "native", "triton"]

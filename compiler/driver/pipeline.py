@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from seqc.compiler.ir.graph import StepGraph
     from seqc.compiler.ir.plan import Plan
     from seqc.compiler.ir.verdict import Verdict
+    from seqc.compiler.lower.native.emit_module import Lowered
 
 
 @dataclass(slots=True)
@@ -62,6 +63,11 @@ class Run:
     def plans(self) -> dict[str, Plan]:
         """The plan of each body asked for, by its name."""
         return self.results["plan"]  # type: ignore[no-any-return]
+
+    @property
+    def lowered(self) -> Lowered:
+        """The module's classes, and the kernels of each body."""
+        return self.results["kernel"]  # type: ignore[no-any-return]
 
     @property
     def code(self) -> str:
@@ -203,6 +209,19 @@ def _show_plan(run: Run) -> str:
     return "\n".join(print_plan(plan) for plan in run.plans.values())
 
 
+def _kernel(run: Run) -> Lowered:
+    from seqc.compiler.emit.module import source_name
+    from seqc.compiler.lower.native.emit_module import lower
+
+    return lower(run.program, source_name(run.program.path))
+
+
+def _show_kernel(run: Run) -> str:
+    from seqc.compiler.driver.explain.kernels import kernel_text
+
+    return kernel_text(run.lowered)
+
+
 def _code(run: Run) -> str:
     from seqc.compiler.driver.explain.text import summary
     from seqc.compiler.emit.module import emit, source_name
@@ -212,7 +231,7 @@ def _code(run: Run) -> str:
     if run.options is not None:
         words += [f"--backend {run.options.backend}"] if run.options.backend != "auto" else []
         words += [f"--scan '{run.options.scan}'"] if run.options.scan != "auto" else []
-    return emit(run.program, command=" ".join(words), report=told).text
+    return emit(run.program, command=" ".join(words), report=told, lowered=run.lowered).text
 
 
 def _show_code(run: Run) -> str:
@@ -225,6 +244,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("graph", "one dataflow graph for each body", _graph, _show_graph),
     Stage("analysis", "components, classes, legal scan modes", _analysis, _show_analysis),
     Stage("plan", "which mode runs, and why", _plan, _show_plan),
+    Stage("kernel", "fused loops over time and their adjoints", _kernel, _show_kernel),
     Stage("code", "the Python module", _code, _show_code),
 )
 """What happens to a spec, in this order."""

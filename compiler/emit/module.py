@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from seqc.compiler.emit.fold import folded
 from seqc.compiler.emit.header import header
 from seqc.compiler.emit.safety import check
 from seqc.compiler.ir.spec import Program
-from seqc.compiler.lower.native.emit_module import lower
+from seqc.compiler.lower.native.emit_module import Lowered, lower
 from seqc.compiler.lower.triton import emit_module as triton
 
 
@@ -30,13 +31,14 @@ def source_name(path: str) -> str:
     return name if name.endswith(".seq") else f"{name}.seq"
 
 
-def emit(program: Program, *, command: str = "", report: dict[str, str] | str = "") -> Emitted:
-    """The module of a program. `report` is the text that `explain()` gives, for each exported class or for all.
+def emit(program: Program, *, command: str = "", report: dict[str, str] | str = "", lowered: Lowered | None = None) -> Emitted:
+    """The module of a program. `report` is the text that `explain()` gives, for each exported class or for all; `lowered` its
+    classes and kernels, where they are made already.
 
     Raises `Rejected` for what the reference cannot run.
     """
     source = source_name(program.path)
-    classes, native = lower(program, source)
+    classes, native = lowered if lowered is not None else lower(program, source)
     names = {c.body.key: c.name for c in classes}
     exports = tuple(names[k] for k in program.exports if k in names)
     text = report if isinstance(report, str) else ""
@@ -50,7 +52,7 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
         lines.insert(at + 1, triton.IMPORT)
     lines.append(f"__all__ = [{', '.join(repr(e) for e in exports)}]")
     for c in classes:
-        lines += ["", "", *c.lines]
+        lines += ["", "", *folded(c.lines)]
     if text:
         lines += ["", ""] + [f"{e}.REPORT = REPORT" for e in exports]
     elif isinstance(report, dict):

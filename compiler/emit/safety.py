@@ -41,7 +41,10 @@ OWNERS: dict[str, frozenset[str]] = {
         minimum sgn sigmoid sign sin sqrt stack tanh tensor where zeros zeros_like""".split()
     ),
     "F": frozenset("gelu linear logsigmoid relu silu".split()),
-    "run": frozenset("at_step carry count count_on each ends mask note numbers restart size start valid whole zeroed".split()),
+    "run": frozenset(
+        """at_step behind carry count count_on each ends even framed mask note
+        numbers restart size start valid whole zeroed""".split()
+    ),
     "initialise": frozenset("bernoulli fan fill gumbel kaiming normal orthogonal uniform xavier".split()),
     "calls": frozenset("call start_of with_holes".split()),
     "history": frozenset(

@@ -5,7 +5,8 @@ Keeps: the meaning; every choice is a legal mode.   Refuses: SEQ0511 a mode that
 the backend does not run, SEQ0541 a backend that is not there. What was asked for is never replaced in silence: where a mode is
 legal for some components only, the others say so.
 
-The reference backend runs sequentially, component after component; emitters that do better add themselves to `RUNS`.
+The reference backend runs sequentially, component after component; emitters that do better add themselves to `RUNS`. On a CPU
+`auto` is the native backend: which of its loops are kernels is known when they are lowered, and said there.
 """
 
 from __future__ import annotations
@@ -25,8 +26,7 @@ def choose(v: Verdict, device: str = "cpu", scan: str = "auto", backend: str = "
     if backend != "auto" and backend not in RUNS:
         there = ", ".join(RUNS)
         raise Rejected((Diagnostic("SEQ0541", f"the backend {backend} is not there", help=f"backend={there}"),))
-    name = "reference" if backend == "auto" else backend
-    why = "asked for" if backend != "auto" else "the only backend there is; it runs on every device"
+    name, why = _backend(device) if backend == "auto" else (backend, "asked for")
     wanted = _mode(scan)
     recurrent = [c for c in v.components if c.family != "none"]
     if wanted is not None and recurrent and not any(c.modes[wanted].legal for c in recurrent):
@@ -34,6 +34,13 @@ def choose(v: Verdict, device: str = "cpu", scan: str = "auto", backend: str = "
         raise Rejected((Diagnostic("SEQ0511", f"the scan mode {scan} is not legal for {states}", notes=(Note(reason),)),))
     choices = tuple(_choose(c, name, wanted) for c in v.components)
     return Plan(v.key, v.name, device, name, why, choices)
+
+
+def _backend(device: str) -> tuple[str, str]:
+    """What `auto` is on a device, and why."""
+    if device == "cpu":
+        return "native", "fused loops in C; where there is no C compiler, the reference"
+    return "reference", "it runs on every device"
 
 
 def _mode(scan: str) -> ModeName | None:

@@ -60,10 +60,10 @@ def seen_through() -> bool:
     """Whether operations are meant to be seen one by one: `torch.func`, forward mode, export, `torch.jit.trace`."""
     if torch.compiler.is_compiling():
         return torch.compiler.is_exporting()
-    return transformed() or torch.jit.is_tracing() or torch.compiler.is_exporting()
+    return transformed() or torch._C._is_tracing() or torch.compiler.is_exporting()
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def available() -> bool:
     """Whether there is a compiler; says once where there is none."""
     return _compiler_there()

@@ -122,12 +122,13 @@ class Plan:
     fixes    operands that have to be copied or converted first: (place, type, contiguous)
     results  shape and type of each result that is wanted, in the order of the function's; None where it is not
     shares   results that come as shares along their first dimension
+    small    one thread is enough; else as many as torch has at the call (a forked worker has one, whatever its parent had)
     """
 
     function: Any
     sizes: Any
     steps: Any
-    threads: int
+    small: bool
     fixes: tuple[tuple[int, torch.dtype, bool], ...]
     results: tuple[tuple[tuple[int, ...], torch.dtype] | None, ...]
     shares: tuple[bool, ...]
@@ -146,7 +147,7 @@ class Plan:
         addresses += [0 if x is None else x.data_ptr() for x in made]
         p = (ctypes.c_void_p * len(addresses))(*addresses)
         c = (ctypes.c_double * len(self.numbers))(*(operands[i] for i in self.numbers)) if self.numbers else None
-        if self.function(self.sizes, p, self.steps, c, self.threads):
+        if self.function(self.sizes, p, self.steps, c, 1 if self.small else torch.get_num_threads()):
             raise MemoryError("no memory for the scratch of a kernel")
         if any(self.shares):
             made = [x.sum(0) if share and x is not None else x for x, share in zip(made, self.shares, strict=True)]
@@ -437,7 +438,7 @@ class Kernel:
             self.units[f.name].function(f.name, real, tuple(storage)),
             (ctypes.c_int64 * len(sized))(*sized),
             (ctypes.c_int64 * max(1, len(steps)))(*steps),
-            1 if work < SMALL_WORK else torch.get_num_threads(),
+            work < SMALL_WORK,
             tuple(fixes),
             tuple(results),
             tuple(shares),

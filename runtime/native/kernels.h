@@ -109,6 +109,9 @@ SQ_FN R *scratch_of(int64_t numbers, int64_t clear) {
     return p;
 }
 
+/* The same, all 0, never empty. */
+SQ_FN R *zeros_of(int64_t numbers) { return scratch_of(numbers, numbers > 0 ? numbers : 1); }
+
 /* Halves first: two vectors become one that holds the half sums of both, until one vector is left. */
 #if defined(__clang__) || __GNUC__ >= 12
 #define LANES_SUM_ROWS_2(p) ({ V z[2]; \

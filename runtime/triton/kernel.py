@@ -48,7 +48,7 @@ class Pass(NativePass):
 
     def __init__(self, about: Sequence[Any]) -> None:
         super().__init__(about)
-        self.strides, self.single = about[11], about[12]
+        self.strides, self.single = about[13], about[14]
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -121,10 +121,11 @@ class Kernel(NativeKernel):
         self.forward: Pass = Pass(about)
         self.adjoint: Pass = Pass(adjoint_about)
         self.functions = (forward, adjoint)
-        self.sources, self.gradients, self.stored = adjoint_about[8:11]
+        self.sources, self.gradients, self.stored, self.outer = adjoint_about[9:13]
         self.key = hashlib.sha256(f"triton\0{forward.name}\0{about!r}\0{adjoint_about!r}\0{id(self)}".encode()).hexdigest()
         self.tensors = [i for i, (kind, _) in enumerate(self.forward.operands) if kind != "number"]
         self.rows, self.lasts = len(self.forward.of("row")), len(self.forward.of("last"))
+        self.needed_rows = sorted({i for i in self.stored if i >= 0})
         self._plans: dict[Any, Any] = {}
         self.fixed: Blocks | None = None
         NativeKernel.registry[self.key] = self

@@ -195,7 +195,7 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert record["ok"] and {c["verdict"] for c in record["checks"]} == {"ok", "skipped"}
     (skipped,) = [c for c in record["checks"] if c["what"] == "gradcheck"]
     assert "through" in skipped["note"] or "stop" in skipped["note"]
-    assert main(["verify", "gru", "--backend", "native"]) == 1
+    assert main(["verify", "online_memory", "--backend", "native"]) == 1
     assert main(["verify", "gru", "--set", "Q=3"]) == 2
 
 

@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from seqc.compiler.driver import sizes as sizes_of
 from seqc.compiler.driver.explain.equations import Equation, equations
+from seqc.compiler.driver.explain.kernels import kernel_lines
 from seqc.compiler.driver.explain.verdict import buffer_text, facts, kind_of
 from seqc.compiler.driver.pipeline import Run
 from seqc.compiler.driver.words import topology_text
@@ -60,7 +61,7 @@ def _body(run: Run, body: Body, style: Style, width: int) -> Iterator[str]:
     yield from _cost(graph, verdict.cost, sizes, batch, time, style)
     yield ""
     yield style("plan", "cyan")
-    yield from _plan(run.plans[body.name], body, width)
+    yield from _plan(run, body, width)
 
 
 def summary(run: Run, body: Body, width: int = 110) -> Iterator[str]:
@@ -73,7 +74,7 @@ def summary(run: Run, body: Body, width: int = 110) -> Iterator[str]:
     yield "streaming"
     yield from _streaming(body, verdict, width)
     yield "plan"
-    yield from _plan(run.plans[body.name], body, width)
+    yield from _plan(run, body, width)
 
 
 # ---- equations --------------------------------------------------------------------------------------------------------
@@ -257,7 +258,8 @@ def _scaled(value: float, unit: str) -> str:
     return f"{value:.0f} {unit}"
 
 
-def _plan(plan: Plan, body: Body, width: int) -> Iterator[str]:
+def _plan(run: Run, body: Body, width: int) -> Iterator[str]:
+    plan: Plan = run.plans[body.name]
     yield f"  on {plan.device}: {plan.backend} ({plan.why})"
     for c in plan.choices:
         yield from (f"  {line}" for line in wrap(f"{{{', '.join(c.states)}}} {c.mode}: {c.why}", width - 2))
@@ -265,6 +267,11 @@ def _plan(plan: Plan, body: Body, width: int) -> Iterator[str]:
             before = f"before the scan, for all steps at once: {', '.join(c.hoisted)}"
             yield from (f"    {line}" for line in wrap(before, width - 4))
         yield from _grouped(c.runners_up, width)
+    if plan.backend == "native" and "kernel" in run.results:
+        classes, natives = run.lowered
+        native = next((natives[c.name] for c in classes if c.body.key == body.key), None)
+        for line in kernel_lines(native) if native is not None else ():
+            yield from (f"  {part}" for part in wrap(line, width - 2))
     wanted = [word for s in body.settings if s.name == "scan" for word, _ in s.choices if word != "auto"]
     if wanted and not all(c.mode in wanted for c in plan.choices):
         yield f"  the spec asks for {', '.join(wanted)}, which the {plan.backend} backend does not have; the result is the same"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import BOOL_FUNCTIONS, Apply, Arg, Product, Reduce, Rename, Statement, ValueType, Var, args_of
@@ -70,6 +71,19 @@ class Builder:
             self._made[_key(s)] = s.out
             self._by_id[s.out.id] = s
             self.next_id = max(self.next_id, s.out.id + 1)
+
+    def name(self, v: Arg, hint: str) -> None:
+        """Says what a value is in the spec, for people, where nobody has said it."""
+        s = self._by_id.get(v.id) if isinstance(v, Var) else None
+        if s is None or s.out.hint:
+            return
+        told = replace(s, out=replace(s.out, hint=hint))
+        self._by_id[s.out.id] = told
+        for these in (self.step, self.prologue):
+            for i in reversed(range(len(these))):
+                if these[i] is s:
+                    these[i] = told
+                    return
 
     def union(self, args: Iterable[Arg]) -> Axes:
         """The axes of several operands together."""

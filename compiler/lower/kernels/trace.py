@@ -211,6 +211,8 @@ class Tracer:
                 self._dense = outer
                 self._reading.discard(name)
             self.names[name] = held
+            for part, word in zip(held.parts, ("re ", "im ") if held.complex else ("",), strict=True):
+                self.b.name(part, word + name)
         return held
 
     def fitted(self, value: Value, axes: Axes, kind: x.Type) -> Value:

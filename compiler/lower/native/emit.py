@@ -57,15 +57,21 @@ def chosen_split(k: Kernel) -> str:
     return min(k.split, key=rank, default="")
 
 
+def forms(raw: Kernel) -> tuple[Kernel, Derivative]:
+    """A kernel as emitters take it, and its adjoint."""
+    k = ready(raw)
+    d = differentiate(k)
+    d = replace(d, kernel=settled(d.kernel))
+    return verify(plain(k)), verify_derivative(d, k)
+
+
 def made(raw: Kernel, adjoint: bool = True) -> Made:
     """The C functions of a kernel."""
-    k = ready(raw)
     d: Derivative | None = None
     if adjoint:
-        d = differentiate(k)
-        d = replace(d, kernel=settled(d.kernel))
-        verify_derivative(d, k)
-    flat = verify(plain(k))
+        flat, d = forms(raw)
+    else:
+        flat = verify(plain(ready(raw)))
     replayed = [c.previous for c, how in zip(flat.carries, d.stored if d else (), strict=False) if how == REPLAYED]
     extra = d.extra if d else ()
     emission = DenseEmission if weights_of(flat.step) else Emission

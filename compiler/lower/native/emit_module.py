@@ -66,7 +66,11 @@ class Native:
         return out
 
 
-def lower(program: spec.Program, source: str) -> tuple[list[Class], dict[str, Native]]:
+Lowered = tuple[list[Class], dict[str, Native]]
+"""The classes of a module, and what came of each body, by its class's name."""
+
+
+def lower(program: spec.Program, source: str) -> Lowered:
     """All classes of a program, callees first, and what came of each body, by its class's name."""
     names = class_names(program)
     out: list[Class] = []

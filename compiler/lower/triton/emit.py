@@ -84,8 +84,8 @@ def described(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> t
     strides = tuple(tuple(name.partition("_")[2] for name in s.strides(i)) for i in range(len(s.slots)))
     single = tuple(x.index for x in s.slots if x.single)
     words = (s.title, k.axes, s.cuts, operands, results, starts, largest(k), kept)
-    rest = (d.sources, d.gradients, d.stored) if d is not None else ((), (), ())
-    return (*words, *rest, strides, single)
+    rest = (d.sources, d.gradients, d.stored, ()) if d is not None else ((), (), (), ())
+    return (*words, False, *rest, strides, single)
 
 
 def largest(k: Kernel) -> tuple[Axes, ...]:

@@ -31,7 +31,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import REPLAYED, Apply, Arg, Derivative, Kernel, Operand, Statement, Var, reads_of
+from seqc.compiler.ir.kernel import REPLAYED, Apply, Arg, Derivative, Kernel, Operand, Reduce, Statement, Var, reads_of
 from seqc.compiler.lower.kernels.split import words
 from seqc.compiler.lower.triton.code import Shapes, Tile, Writer, literal
 
@@ -292,6 +292,7 @@ class Sequential:
     def statements(self, these: Iterable[Statement]) -> None:
         """Statements, in order."""
         for s in these:
+            assert isinstance(s, Apply | Reduce), "emit_module.unfit lets no other statement through"
             made = self.writer.apply(s) if isinstance(s, Apply) else self.writer.reduce(s, self.masks)
             self.text.add(f"v{s.out.id} = {made}{noted(s.out)}")
 

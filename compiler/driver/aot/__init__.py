@@ -1,0 +1,1 @@
+"""`seqc aot`: Triton kernels compiled with no GPU present."""
