@@ -58,7 +58,7 @@ OWNERS: dict[str, frozenset[str]] = {
         """argmax bitlen both cis contract cumsum cut expdiff fft gradient ifft l2norm largest linear logaddexp logsumexp make_complex
         maximum mean minimum mod number power product rank silu smallest softmax softplus through topk total tracked""".split()
     ),
-    "native": frozenset("call ready reset step steps valid".split()),
+    "native": frozenset("call joined parts ready reset step steps valid".split()),
     "tl": frozenset(
         """abs arange associative_scan broadcast_to cast cdiv ceil cos debug_barrier dot erf exp floor full load log minimum program_id
         range rsqrt sigmoid sin sqrt store where zeros""".split()

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from seqc.runtime.native import choice
+from seqc.runtime.native.complexes import joined as joined
+from seqc.runtime.native.complexes import parts as parts
 from seqc.runtime.native.errors import NativeError, NoCompiler
 from seqc.runtime.native.kernel import Kernel
 from seqc.runtime.native.ops import run as run_kernel

@@ -236,6 +236,7 @@ class Kernel:
 
         `dtypes` of the rows; `single`: one step, operands and rows without time.
         """
+        operands = _settled(operands)
         key = (save, single, *dtypes, *((operands[i].dtype, operands[i].shape, operands[i].stride()) for i in self.tensors))
         plan = self._plans.get(key)
         if plan is None:
@@ -287,6 +288,7 @@ class Kernel:
                     given.append(left[i])
                 case "past":
                     given.append(left[self.stored[i]] if self.stored[i] >= 0 else next(again))
+        given = list(_settled(given))
         key = (
             tuple(wanted),
             *dtypes,
@@ -399,6 +401,9 @@ class Kernel:
             word = _word(x.dtype, real)
             by = x.stride()
             whole = kind in ("step", "past") and bool(axes) and by[-1] != 1 and x.shape[-1] > 1
+            if whole and kind == "step" and word == "plain" and by[-1] == 2 and not any(n % 2 for n in by):
+                # the real or the imaginary part of a complex tensor: read where it lies
+                word, whole, by = "pair", False, tuple(n // 2 for n in by)
             if not word or whole:
                 fixes.append((i, x.dtype if word else real, whole))
                 by = _steps_of(tuple(x.shape)) if whole else x.to(real).stride()
@@ -440,6 +445,13 @@ class Kernel:
             tuple(i for i, (kind, _) in enumerate(f.operands) if kind == "number"),
             tuple(i for i, (kind, _) in enumerate(f.operands) if kind != "number"),
         )
+
+
+def _settled(operands: Sequence[Any]) -> Sequence[Any]:
+    """Tensors whose numbers are those in memory: the imaginary part of a conjugate is a view with a sign to come."""
+    if any(isinstance(x, Tensor) and x.is_neg() for x in operands):
+        return [x.resolve_neg() if isinstance(x, Tensor) else x for x in operands]
+    return operands
 
 
 def _word(dtype: torch.dtype, real: torch.dtype) -> str:

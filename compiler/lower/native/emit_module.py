@@ -224,6 +224,7 @@ class RegionText:
     def __init__(self, low: NativeLowering, m: Emitter, region: Region, s: Scope, number: int) -> None:
         self.low, self.m, self.region, self.s, self.number = low, m, region, s, number
         self.made: dict[tuple[object, ...], str] = {}
+        self.pairs: dict[int, Code] = {}
 
     def run(self) -> None:
         """All its lines."""
@@ -299,7 +300,12 @@ class RegionText:
             assert code.number, "a number"
             return code.text
         target = Layout(o.kind in ("step", "run"), o.kind == "step" and s.chain, axes)
-        if not code.number:
+        if not code.number and e.type == "complex" and source.part and code.type == "complex":
+            # both parts at once: their gradients are joined at once
+            if id(e) not in self.pairs:
+                self.pairs[id(e)] = m.assign(replace(code, text=f"native.parts({code.text})"), f"{m.equation}_parts", s)
+            code = replace(code, text=f"{self.pairs[id(e)].text}[{int(source.part == 'im')}]", type="real", level=ATOM)
+        elif not code.number:
             code = self.part(m.real(code) if e.type != "complex" else code, source.part)
         elif source.part == "im":
             code = Code("0", number=True)
@@ -355,7 +361,7 @@ class RegionText:
     def whole(self, parts: dict[str, str], layout: Layout, kind: x.Type, width: str) -> Code:
         """A value from its parts."""
         if "re" in parts:
-            text = f"fn.make_complex({parts['re']}, {parts['im']})"
+            text = f"native.joined({parts['re']}, {parts['im']})"
             return Code(text, layout, "complex", wide=width)
         text = parts[""]
         if kind == "bool":
