@@ -11,32 +11,41 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seqc.runtime.binding import PlaceError
+
 
 def take(x: Tensor, index: Tensor, lead: int) -> Tensor:
     """Entries of an axis at computed places.
 
     `x` is [*lead, n, *rest], `index` int64 [*lead, *new] (leading axes may be 1 on either side): result [*lead, *new, *rest].
-    A position outside 0 … n - 1 is an error, as a table has no such row.
+    A position outside 0 … n - 1 is an error (`PlaceError`), as a table has no such row.
     """
+    index = index.to(torch.int64) if index.dtype != torch.int64 else index
+    try:
+        return _taken(x, index, lead)
+    except (IndexError, RuntimeError) as error:
+        n = x.shape[lead]
+        if not index.numel() or index.is_meta or index.is_cuda or bool(((index >= 0) & (index < n)).all()):
+            raise
+        found = f"{int(index.min())} to {int(index.max())}"
+        raise PlaceError(f"an axis of {n} entries is read at the positions {found}: there are 0 to {n - 1} only") from error
+
+
+def _taken(x: Tensor, index: Tensor, lead: int) -> Tensor:
     shape = torch.broadcast_shapes(x.shape[:lead], index.shape[:lead])
     new, rest, n = index.shape[lead:], x.shape[lead + 1 :], x.shape[lead]
     if lead == 0:
-        flat = (
-            torch.nn.functional.embedding(_inside(index, n), x.reshape(n, rest.numel()))
-            if x.dim() > 1 and x.is_floating_point()
-            else x[_inside(index, n)]
-        )
+        if x.dim() > 1 and x.is_floating_point():
+            flat = F.embedding(index, x.reshape(n, rest.numel()))
+        else:
+            flat = x.index_select(0, index.reshape(-1))
         return flat.reshape(*new, *rest)
     if all(s == 1 for s in x.shape[:lead]):
-        return take(x.reshape(n, *rest), index.expand(*shape, *new), 0)
+        return _taken(x.reshape(n, *rest), index.expand(*shape, *new), 0)
     x = x.expand(*shape, n, *rest)
-    index = _inside(index, n).expand(*shape, *new)
+    index = index.expand(*shape, *new)
     flat = index.reshape(*shape, new.numel(), *(1,) * len(rest)).expand(*shape, new.numel(), *rest)
     return x.gather(lead, flat).reshape(*shape, *new, *rest)
-
-
-def _inside(index: Tensor, n: int) -> Tensor:
-    return index.to(torch.int64) if index.dtype != torch.int64 else index
 
 
 def at(x: Tensor, index: Tensor, lead: int, border: str, ends: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ Refuses: a dim without a value, one that does not come out whole (both numbers a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +18,10 @@ LARGEST = 2**31 - 1
 
 class BindingError(ValueError):
     """What was given does not fit the body; the message names dims, inputs and the line of the spec."""
+
+
+class PlaceError(BindingError, IndexError):
+    """A table or axis is read at a position that it does not have."""
 
 
 def evaluate(tree: Any, sizes: Mapping[str, Any]) -> Number:
@@ -125,31 +129,83 @@ def whole(value: Number, what: str) -> int:
     return value
 
 
-def bind_dims(dims: Mapping[str, Any], given: Mapping[str, Any], lines: Mapping[str, int], source: str) -> dict[str, int]:
+def bind_dims(
+    dims: Mapping[str, Any],
+    given: Mapping[str, Any],
+    lines: Mapping[str, int],
+    source: str,
+    joins: Iterable[tuple[str, Any, str, int]] = (),
+) -> dict[str, int]:
     """Sizes of all dims of a body, in declared order.
 
-    `dims` maps names to expressions or None; `given` is what the caller bound. Raises `BindingError`.
+    `dims` maps names to expressions or None; `given` is what the caller bound; `joins` are (dim, the size it must have, the value that
+    says so, its line): they solve a dim without a value, and nothing may contradict them. Raises `BindingError`.
     """
     sizes: dict[str, int] = {}
+    joins = tuple(joins)
+    zero = {n for n, tree in dims.items() if tree == 0 and not isinstance(tree, bool)}
+    for name, tree in dims.items():
+        if tree is not None and zero & set(names(tree)):
+            zero.add(name)
+
+    def bind(name: str, value: Number, what: str) -> None:
+        sizes[name] = whole(value, what)
+        if sizes[name] < 1 and name not in zero:
+            raise BindingError(f"{what} is {sizes[name]}: a size is at least 1")
+
+    def at(name: str) -> str:
+        return f"({source}:{lines[name]})" if name in lines else f"({source})"
+
     late: list[str] = []
     for name, tree in dims.items():
-        at = f"({source}:{lines[name]})" if name in lines else f"({source})"
         if name in given:
-            sizes[name] = whole(given[name], f"dim {name} {at}")
+            bind(name, given[name], f"dim {name} {at(name)}")
             continue
         if tree is None:
-            late.append(f"`{name}` {at}")
+            late.append(name)
             continue
+        _computed(name, tree, sizes, bind, at)
+    progress = True
+    while progress:
+        progress = False
+        for name, tree, by, line in joins:
+            if name in late:
+                try:
+                    value = evaluate(tree, sizes)
+                except KeyError:
+                    continue
+                bind(name, value, f"dim {name}, as `{by}` makes it ({source}:{line}),")
+                late.remove(name)
+                progress = True
+        for name, tree in dims.items():
+            if tree is not None and name not in sizes:
+                progress = _computed(name, tree, sizes, bind, at) or progress
+    if late:
+        wanted = " and ".join(f"`{n}` {at(n)}" for n in late)
+        raise BindingError(f"a size is needed for {wanted}: give it by keyword, as in {late[0]}=64")
+    for name, tree, by, line in joins:
         try:
             value = evaluate(tree, sizes)
         except KeyError:
             continue
-        used = sorted(n for n in names(tree) if n in sizes)
-        numbers = ", ".join(f"{n} = {sizes[n]}" for n in used)
-        sizes[name] = whole(value, f"dim {name} = {shown(tree)}" + (f" with {numbers}" if numbers else "") + f" {at}")
-    if late:
-        raise BindingError(f"a size is needed for {' and '.join(late)}: give it by keyword, as in {late[0].split('`')[1]}=64")
-    return sizes
+        if name in sizes and value != sizes[name]:
+            raise BindingError(
+                f"dim {name} {at(name)} is {sizes[name]}, but `{by}` ({source}:{line}) has {shown(tree)} = {value} entries along it"
+            )
+    return {n: sizes[n] for n in dims if n in sizes}
+
+
+def _computed(
+    name: str, tree: Any, sizes: Mapping[str, int], bind: Callable[[str, Number, str], None], at: Callable[[str], str]
+) -> bool:
+    """Binds a dim to its expression, where all that it reads is known."""
+    try:
+        value = evaluate(tree, sizes)
+    except KeyError:
+        return False
+    numbers = ", ".join(f"{n} = {sizes[n]}" for n in sorted(n for n in names(tree) if n in sizes))
+    bind(name, value, f"dim {name} = {shown(tree)}" + (f" with {numbers}" if numbers else "") + f" {at(name)}")
+    return True
 
 
 def names(tree: Any) -> Iterable[str]:

@@ -114,10 +114,11 @@ class Cache:
 
     root    where; by default as `default_root` says
     limit   bytes to keep
+    quiet   whether it says nothing where it cannot be used, or held something damaged
     """
 
-    def __init__(self, root: Path | str | None = None, *, limit: int = LIMIT) -> None:
-        self.limit = limit
+    def __init__(self, root: Path | str | None = None, *, limit: int = LIMIT, quiet: bool = False) -> None:
+        self.limit, self.quiet = limit, quiet
         self._memory: dict[str, Entry] = {}
         self._warned: set[str] = set()
         chosen = Path(os.path.abspath(root)) if root is not None else default_root()
@@ -235,7 +236,8 @@ class Cache:
 
     def _quarantine(self, folder: Path, why: str) -> None:
         """Moves a damaged entry out of the way, so that it is never read again."""
-        warnings.warn(f"seqc: a damaged cache entry is made again ({folder.name[:12]}: {why})", CacheWarning, stacklevel=4)
+        if not self.quiet:
+            warnings.warn(f"seqc: a damaged cache entry is made again ({folder.name[:12]}: {why})", CacheWarning, stacklevel=4)
         with contextlib.suppress(OSError):
             folder.rename(folder.parent.parent / f".bad-{folder.name[:16]}-{os.urandom(4).hex()}")
 
@@ -312,7 +314,7 @@ class Cache:
         return (folder for folder in _inside(self._base) if folder.name.startswith("."))
 
     def _warn(self, why: str) -> None:
-        if why not in self._warned:
+        if why not in self._warned and not self.quiet:
             self._warned.add(why)
             warnings.warn(f"seqc: nothing is kept for the next run: {why}", CacheWarning, stacklevel=4)
 

@@ -246,11 +246,16 @@ def _body(
         held = state
     if held is not None and mapped and span is None:
         held = map_state(lambda x: x.reshape(batch * times, *x.shape[1 + len(mapped) :]), held)
+    if held is not None:
+        inner.sizes = {**module.sizes_in(held), **inner.sizes}
     for name, (value, spelled) in (starts or {}).items():
         if name == "*":
             inner.starts.update(_adopted(table, value, batch * times, len(mapped)))
             continue
-        inner.starts[name] = _start(module, binding, name, value, spelled.split(), mapped, sizes, batch, inner)
+        begun = inner.starts[name] = _start(module, binding, name, value, spelled.split(), mapped, sizes, batch, inner)
+        for a, n in zip(table.states.get(name, ()), begun.shape[1:], strict=False):
+            if a not in module.sizes:
+                inner.sizes.setdefault(a, n)
     runner = module
     if params:
         runner = Overlay(module, {name: value for name, (value, _) in params.items() if value is not None})

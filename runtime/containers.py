@@ -156,6 +156,8 @@ class Overlay:
             if below:
                 return Overlay(getattr(base, name, None), below)
         value = getattr(base, name)
+        if name == "held":
+            return lambda path: bound[path] if path in bound else value(path)
         if isinstance(value, MethodType) and value.__self__ is base:
             return MethodType(value.__func__, self)
         return value

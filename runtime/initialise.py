@@ -9,12 +9,40 @@ layer; tables of embeddings normal(0, 1).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
 
 Shape = tuple[int, ...]
+_still: ContextVar[float | None] = ContextVar("seqc_still", default=None)
+
+
+@contextmanager
+def still(quantile: float = 0.6) -> Iterator[None]:
+    """Within it every draw is the value at one quantile of its distribution: for comparing runs that draw inside."""
+    token = _still.set(quantile)
+    try:
+        yield
+    finally:
+        _still.reset(token)
+
+
+def _units(shape: Shape, dtype: torch.dtype, device: Any) -> Tensor:
+    """Uniform in [0, 1)."""
+    fixed = _still.get()
+    return torch.rand(shape, dtype=dtype, device=device) if fixed is None else torch.full(shape, fixed, dtype=dtype, device=device)
+
+
+def _normals(shape: Shape, dtype: torch.dtype, device: Any) -> Tensor:
+    """Normal with deviation 1."""
+    fixed = _still.get()
+    if fixed is None:
+        return torch.randn(shape, dtype=dtype, device=device)
+    return torch.full(shape, math.sqrt(2) * float(torch.erfinv(torch.tensor(2 * fixed - 1))), dtype=dtype, device=device)
 
 
 def _made(shape: Shape, dtype: torch.dtype, device: Any) -> Tensor:
@@ -23,7 +51,7 @@ def _made(shape: Shape, dtype: torch.dtype, device: Any) -> Tensor:
 
 def normal(shape: Shape, dtype: torch.dtype, device: Any, mean: Any = 0.0, deviation: Any = 1.0) -> Tensor:
     """Normal numbers; complex ones have the deviation spread over both parts, as torch.randn has it."""
-    x = torch.randn(shape, dtype=dtype, device=device)
+    x = _normals(shape, dtype, device)
     return x * _like(deviation, dtype) + _like(mean, dtype)
 
 
@@ -39,7 +67,7 @@ def _like(v: Any, dtype: torch.dtype) -> Any:
 
 def uniform(shape: Shape, dtype: torch.dtype, device: Any, low: Any = 0.0, high: Any = 1.0) -> Tensor:
     """Uniform numbers in [low, high)."""
-    x = torch.rand(shape, dtype=dtype, device=device)
+    x = _units(shape, dtype, device)
     if not x.numel():
         return x
     low, high = _like(low, dtype), _like(high, dtype)
@@ -48,13 +76,13 @@ def uniform(shape: Shape, dtype: torch.dtype, device: Any, low: Any = 0.0, high:
 
 def gumbel(shape: Shape, dtype: torch.dtype, device: Any) -> Tensor:
     """-log(-log(u))."""
-    u = torch.rand(shape, dtype=dtype, device=device).clamp(min=torch.finfo(dtype).tiny)
+    u = _units(shape, dtype, device).clamp(min=torch.finfo(dtype).tiny)
     return -torch.log(-torch.log(u).clamp(max=-torch.finfo(dtype).tiny))
 
 
 def bernoulli(shape: Shape, dtype: torch.dtype, device: Any, p: Any = 0.5) -> Tensor:
     """1 with probability p, else 0."""
-    return (torch.rand(shape, dtype=dtype, device=device) < p).to(dtype)
+    return (_units(shape, dtype, device) < p).to(dtype)
 
 
 def orthogonal(shape: Shape, dtype: torch.dtype, device: Any, gain: Any = 1.0) -> Tensor:

@@ -75,6 +75,7 @@ class Module(Running):
             raise TypeError(f"{table.name}: dtype={dtype} is no floating type")
         self._filled: dict[str, Any] = {k: v for k, v in given.items() if k in table.holes}
         self._without = frozenset(without)
+        self.looks = table.looks
         self._bindings: dict[str, calls.Binding] = {}
         self._consts: dict[str, Any] = {}
         self.constant("_like", torch.empty(0, dtype=dtype, device=device))
@@ -82,7 +83,7 @@ class Module(Running):
         for name in table.consts:
             if isinstance(given.get(name), Tensor):
                 self._solve_from(name, given[name], dims)
-        self.dims = sizes_of.bind_dims(table.dims, dims, table.lines, table.source)
+        self.dims = sizes_of.bind_dims(table.dims, dims, table.lines, table.source, table.joins)
         self.sizes: dict[str, int] = dict(self.dims)
         for name, tree in table.sizes.items():
             try:
@@ -284,13 +285,47 @@ class Module(Running):
 
     # ---- states -------------------------------------------------------------------------------------------------------
 
-    def init_state(self, batch: int, **once: Any) -> Any:
+    def init_state(self, batch: int, **known: Any) -> Any:
         """The state before the first step: a NamedTuple of tensors, batch first; None where there is none.
 
-        `once` inputs that a start reads are given by keyword.
+        `once` inputs that a start reads are given by keyword, and so is the number of positions of an index that only inputs tell
+        (`init_state(8, y=32, x=32)`), where no `once` input has it. Raises `BindingError` where one is missing.
         """
+        table = self.TABLE
+        inputs = {i.name: i for i in table.inputs}
+        free = {a for axes in (*(i.axes for i in table.inputs), *(f[0] for f in table.fields.values())) for a in axes}
         run = self.setting(batch)
-        return self.start(run, *(self._once(i, once, run) for i in self.TABLE.inputs if i.per != "step"))
+        once: dict[str, Any] = {}
+        for name, value in known.items():
+            if name in inputs:
+                once[name] = value
+                shape = tuple(getattr(value, "shape", ()))
+                axes = inputs[name].axes if inputs[name].per == "call" else ("batch", *inputs[name].axes)
+                if inputs[name].per != "step" and len(shape) == len(axes):
+                    run.sizes.update({a: n for a, n in zip(axes, shape, strict=True) if a != "batch" and a not in self.sizes})
+            elif name in free:
+                run.sizes[name] = sizes_of.whole(value, f"{name} of {table.name}")
+                if self.sizes.get(name, value) != value:
+                    raise BindingError(f"{name} of {table.name} is {self.sizes[name]}, got {value}")
+            else:
+                told = ", ".join([*(i.name for i in table.inputs if i.per != "step"), *sorted(free - set(self.sizes))])
+                raise TypeError(f"init_state of {table.name} takes no `{name}`; it takes {told or 'the batch only'}")
+        return self._first(lambda: self.start(run, *(self._once(i, once, run) for i in table.inputs if i.per != "step")))
+
+    def _first(self, start: Callable[[], Any]) -> Any:
+        """The state before the first step; where nothing tells the size of one of its axes, that is said."""
+        try:
+            return start()
+        except KeyError as missing:
+            axis = missing.args[0] if missing.args else ""
+            table = self.TABLE
+            name = next((n for n, (axes, _) in table.fields.items() if axis in axes), "")
+            if not name:
+                raise
+            raise BindingError(
+                f"{table.name} ({table.source}): the state {name} has the axis {axis}, and nothing tells how many positions it has: "
+                f"start with state=init_state(batch, {axis}=…), or bind {name} where it is called"
+            ) from None
 
     def _once(self, i: Input, given: Mapping[str, Any], run: Run) -> Any:
         value = given.get(i.name)
@@ -304,14 +339,24 @@ class Module(Running):
             return None
         return self.start(Run(run.batch, None, run.dtype, run.device, chain=self.TABLE.chain))
 
+    def sizes_in(self, state: Any) -> dict[str, int]:
+        """Sizes of free axes, as the tensors of a state have them."""
+        found: dict[str, int] = {}
+        for name, (axes, kind) in self.TABLE.fields.items():
+            value = getattr(state, name, None)
+            lead = {"last": 1, "past": 2}.get(kind, 0)
+            if lead and isinstance(value, Tensor) and value.dim() == lead + len(axes):
+                found.update({a: n for a, n in zip(axes, value.shape[lead:], strict=True) if a not in self.sizes})
+        return found
+
     def begun(self, run: Run, state: Any, first: Callable[[], Any]) -> tuple[Any, Any]:
         """The state to go on from, and the one that a reset goes back to."""
         if state is None:
-            start = first()
+            start = self._first(first)
             return start, start
         if run.reset is None and not run.ragged:
             return state, state
-        start = first()
+        start = self._first(first)
         if run.length is None and run.reset is not None:
             parts = {}
             for f in start._fields:

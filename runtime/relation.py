@@ -57,6 +57,10 @@ def seen(run: Run, kept: int, first: Tensor | None) -> Tensor:
         part = torch.cumsum(run.reset.to(torch.int64), 1)
         own = torch.cat((torch.zeros(run.batch, kept, dtype=torch.int64, device=run.device), part), 1)
         out = out & (own[:, None, :] == part[:, :, None])
+    if valid is not None:
+        # a step past the end sees itself: what it computes is cut off, and over nothing it could be 0 / 0, also in derivatives
+        here = torch.arange(kept + run.length, device=run.device) == torch.arange(run.length, device=run.device)[:, None] + kept
+        out = out | (here & ~valid[:, :, None])
     return out
 
 

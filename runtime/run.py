@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqc.runtime.binding import BindingError
 from seqc.runtime.topology import Chain
 
 FAR = 2**40
@@ -130,6 +131,8 @@ class Run:
         """Positions of a free index in this run, padding included."""
         if axis == self.chain and self.length is not None:
             return self.length
+        if axis == "batch":
+            return self.batch
         return self.sizes[axis]
 
     def ends(self, axis: str, before: int = 0) -> Tensor | None:
@@ -146,6 +149,34 @@ class Run:
         if low != high:
             raise ValueError(f"what is repeated len({axis}) times needs sequences of one length, here are {low} to {high}")
         return high
+
+    def even(self, axis: str, what: str) -> None:
+        """Refuses (`BindingError`) sequences of several lengths for what has no meaning over padding."""
+        counts = self.counts.get(axis)
+        if counts is not None and counts.numel() and bool((counts != self.size(axis)).any()):
+            raise BindingError(f"{what} takes sequences that fill the whole axis: give those of one length at a time")
+
+    def framed(self, axis: str, outer: str, size: int, inner: int | None, what: str) -> None:
+        """Notes how many frames of `inner` positions each sequence fills, where `axis` of `size` is split; `inner` None: frames of
+        another length for each sequence, which cannot be. Refuses (`BindingError`) lengths that end inside a frame."""
+        counts = self.counts.get(axis)
+        if inner:
+            self.sizes.setdefault(outer, size // inner)
+        if counts is None or not counts.numel():
+            return
+        if inner is None:
+            self.even(axis, what)
+        elif bool((counts % inner != 0).any()):
+            raise BindingError(f"{what}: lengths must be multiples of {inner}, a frame is whole or not there")
+        else:
+            self.counts[outer] = counts // inner
+
+    def behind(self, axis: str, new: str, before: int) -> None:
+        """Notes how far each sequence goes on an axis that has `before` positions in front of those of `axis`."""
+        counts = self.counts.get(axis)
+        if counts is not None:
+            self.sizes.setdefault(new, before + self.size(axis))
+            self.counts[new] = counts + before
 
     def numbers(self, first: Tensor | None) -> Tensor:
         """The step's number: [batch, time] (step mode: [batch]) int64, counted from the start or the last reset.

@@ -257,7 +257,12 @@ class Running(Tree):
             length = self.sizes[table.chain]
         if length is None and table.chain and not step:
             raise BindingError(f"{table.name}: no input says how many steps there are along {table.chain}")
+        free = {**self.sizes_in(state), **free} if state is not None else free
         return batch, length, free
+
+    def sizes_in(self, state: Any) -> dict[str, int]:
+        """Sizes of free axes, as the tensors of a state have them."""
+        return {}
 
     def _forward(
         self,

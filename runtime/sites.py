@@ -136,13 +136,35 @@ def place(
         for k in range(owner.sizes[site.own]):
             group._modules[str(k)] = _made(owner, site, filler, default, dims, consts, holes, build, where)
         at.module(site.path, group)
+        for part in group._modules.values():
+            keep_causal(owner, site, part)
         return
     made = _made(owner, site, filler, default, dims, consts, holes, build, where)
     if isinstance(made, nn.Module):
         at.module(site.path, made)
+        keep_causal(owner, site, made)
         for name, size in getattr(made, "dims", {}).items():
             if any(name in axes for _, axes in site.outs):
                 owner.sizes.setdefault(name, size)
+
+
+def keep_causal(owner: Any, site: Site, made: Any) -> None:
+    """A module that looks ahead along the caller's chain makes the caller look ahead; refused (`BindingError`) under `require causal`.
+
+    What a spec fills its holes with is proved when it is compiled; this is for what Python puts there. Nothing is known of a module
+    that is no spec's."""
+    why = getattr(made, "looks", "")
+    chain = owner.TABLE.chain
+    if not why or not chain or owner.looks or not hasattr(made, "TABLE"):
+        return
+    inner = site if not site.own else without_own(site)
+    if bind(inner, made.TABLE, chain, owner.TABLE.source).chain != chain:
+        return
+    what = f"what fills the hole {site.hole}, {made.TABLE.name}," if site.hole else f"{made.TABLE.name}"
+    owner.looks = f"{what} looks ahead: {why}"
+    if owner.TABLE.causal:
+        where = f"{owner.TABLE.source}:{owner.TABLE.causal}"
+        raise BindingError(f"{owner.TABLE.name} is required to be causal ({where}), and {owner.looks}")
 
 
 def _made(

@@ -90,6 +90,9 @@ class Table:
     fields   state fields: name → (axes, kind) where kind is `last` ([batch, axes]), `past` ([batch, reach, axes]), `count`,
              `call`; with the levels it is kept for
     chain    name of the axis the body runs along ("" for none), and whether a cell says so itself (`cell`) or a block has it
+    joins    (dim, size it must have, value that joins axes to it, line)
+    looks    why the body looks ahead along its chain: "" or a sentence with the line
+    causal   the line of `require causal`; 0 where nothing is required
     ahead    why there is no `step`: "" or a sentence with the line
     """
 
@@ -111,3 +114,6 @@ class Table:
     ranges: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
     ahead: str = ""
     lines: dict[str, int] = field(default_factory=dict)
+    joins: tuple[tuple[str, Any, str, int], ...] = ()
+    looks: str = ""
+    causal: int = 0

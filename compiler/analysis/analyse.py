@@ -16,7 +16,7 @@ from seqc.compiler.analysis.cost import cost_of
 from seqc.compiler.analysis.hoist import hoisted
 from seqc.compiler.analysis.interpreter import Interpreter
 from seqc.compiler.analysis.legality import modes_of
-from seqc.compiler.analysis.streaming import streaming_of
+from seqc.compiler.analysis.streaming import own, streaming_of
 from seqc.compiler.analysis.structure import shape_of
 from seqc.compiler.graph.build import build, optional_inputs
 from seqc.compiler.ir.expr import Callee, Invoke, NotGiven
@@ -62,9 +62,10 @@ class Analyst:
         self._sizes[graph.key] = graph.sizes
         base = Interpreter(graph, ())
         components = tuple(self._component(graph, g, base) for g in found)
-        streaming = streaming_of(graph, found, self._streaming)
+        followed = streaming_of(graph, found, self._streaming)
+        streaming = own(graph, followed)
         cost = cost_of(graph, streaming.carried, streaming.buffers, self._cost)
-        return Verdict(graph.key, graph.name, graph.given, components, streaming, cost)
+        return Verdict(graph.key, graph.name, graph.given, components, streaming, cost, followed)
 
     def _component(self, graph: StepGraph, group: Group, base: Interpreter) -> Component:
         shape = shape_of(graph, group.names, base)
@@ -104,7 +105,7 @@ class Analyst:
 
     def _streaming(self, call: Invoke) -> Streaming | None:
         inner = self._called(call)
-        return inner.streaming if inner is not None else None
+        return (inner.followed or inner.streaming) if inner is not None else None
 
     def _cost(self, call: Invoke) -> Cost | None:
         """Of the called body; its dims that the call leaves open have their defaults."""

@@ -62,12 +62,27 @@ class Flow:
 
 
 def streaming_of(graph: StepGraph, groups: tuple[Group, ...], ask: Ask) -> Streaming:
-    """The verdict of one body."""
+    """How one body stands to its axis of time: the chain of a cell, `t` in a block, else the index that its inputs have.
+
+    A block is asked this by those that call it along an axis of theirs; what it can do itself says `own`."""
     streams, reason = _cell(graph, ask) if graph.topology else _block(graph, ask)
     own = {n for g in groups for n in g.names}
     buffers = _buffers(graph, own)
     carried = tuple(n for n in graph.entries if n in own and graph.entries[n].node is not None)
     return Streaming(streams, reason, buffers, carried)
+
+
+def own(graph: StepGraph, found: Streaming) -> Streaming:
+    """What the body's own module can do: a block steps along `t` and along nothing else."""
+    if graph.topology or found.streams != "step" or "t" in _timed(graph):
+        return found
+    return replace(found, streams="no", reason=Reason(f"{graph.name} has no axis t to step along", graph.span))
+
+
+def _timed(graph: StepGraph) -> set[str]:
+    """Axes of the values of a block, and the indices that are second names of one."""
+    axes = {a for e in graph.entries.values() for a in e.axes}
+    return axes | {i.of for i in graph.indices.values()} | set(graph.indices)
 
 
 def reached(graph: StepGraph) -> list[str]:
@@ -121,6 +136,15 @@ def _looks_ahead(graph: StepGraph, e: Expr, ask: Ask) -> tuple[Streams, Reason] 
                 kind: Streams = "after prefix" if _prefix(index, graph.chain) else "no"
                 return kind, Reason(f"{text_of(e.name)}[{index.name}] reads steps after this one", e.span)
         return "no", Reason(f"{text_of(e.name)} may be read at a later step", e.span)
+    for a in e.over if isinstance(e, (Reduce, Along, Contract)) else ():
+        index = graph.indices.get(a)
+        if index is None or index.of != graph.chain:
+            continue
+        if index.where is None or index.whole:
+            return "no", Reason(f"{index.name} goes over all steps of the run", e.span)
+        if index.ahead:
+            early: Streams = "after prefix" if _prefix(index, graph.chain) else "no"
+            return early, Reason(f"{index.name} may be a step after this one", e.span)
     if isinstance(e, Invoke) and any(a == graph.chain and r for _, a, r in e.along):
         return "no", Reason(f"{e.label} runs backwards over {graph.chain}", e.span)
     return None
@@ -212,9 +236,9 @@ def _longer(graph: StepGraph, a: Poly | None, b: Poly | None) -> bool:
 
 
 def time_axis(graph: StepGraph) -> str:
-    """The axis a block streams along: `t` where an input has it, else the first index axis of an input, else ""."""
+    """The axis a block streams along: `t` where anything has it, else the first index axis of an input, else ""."""
     axes = [a for e in graph.entries.values() if e.kind in ("input", "draw") for a in e.axes if _index(a)]
-    return "t" if "t" in axes else axes[0] if axes else ""
+    return "t" if "t" in _timed(graph) else axes[0] if axes else ""
 
 
 def _index(axis: str) -> bool:
@@ -290,7 +314,7 @@ def _flow(graph: StepGraph, e: Expr, axis: str, flows: dict[str, Flow], memo: di
         case Contract():
             out = replace(base, prefix=any(f.prefix for f in below))
             return out if not time or time not in e.over else _no(f"{name} sums over all of {time}", e)
-        case Along() if time and time in e.over and e.fn != "cumsum":
+        case Along() if time and time in e.over:
             return _no(f"{name} takes the {e.fn} over all of {time}", e)
         case Norm() if time and time in e.over:
             return _no(f"{name} takes the {e.fn} over all of {time}", e)
@@ -306,7 +330,7 @@ def _flow(graph: StepGraph, e: Expr, axis: str, flows: dict[str, Flow], memo: di
         case Merge() if time and e.parts and e.parts[0] == time:
             return replace(base, axis=e.axis)
         case Concat() if time and time in e.over:
-            return _concat_flow(graph, e, base, memo)
+            return _concat_flow(graph, e, base, memo, name)
     return base
 
 
@@ -326,11 +350,16 @@ def _mask(test: Expr, axis: str) -> bool:
     return isinstance(small, Number) and small.of == axis and axis not in big.axes
 
 
-def _concat_flow(graph: StepGraph, e: Concat, base: Flow, memo: dict[int, Flow]) -> Flow:
+def _concat_flow(graph: StepGraph, e: Concat, base: Flow, memo: dict[int, Flow], name: str) -> Flow:
     shift = base.shift
     for arg, over in zip(e.args, e.over, strict=True):
         if memo.get(id(arg), Flow()).axis == over and over:
-            return replace(base, axis=e.axis, shift=shift)
+            if base.streams in ("by segments", "no"):
+                return replace(base, axis=e.axis, shift=shift)
+            text = f"{text_of(name)} has something in front of the steps of {over}" if arg is not e.args[0] else ""
+            if not text:
+                return _no(f"{text_of(name)} has something behind the steps of {over}", e)
+            return Flow("after prefix", e.axis, shift, Reason(text, e.span))
         length = size(graph, over) if over else Poly.of(1)
         if any(_index(n) for n in length.names):
             return _no("what stands in front of the sequence has no fixed length", e)

@@ -331,6 +331,7 @@ class _Match:
         along, inline = self.run_along(given)
         arguments = self.arguments(given, along, inline)
         self.missing(given)
+        self.bound_shapes()
         for c_axis, a_axis in self.pairs.items():
             if is_dim(c_axis) and c_axis not in self.sizes:
                 self.sizes[c_axis] = size_of(self.c, a_axis, self.e.span)
@@ -534,6 +535,17 @@ class _Match:
             self.mapped += [a for a in mapped if a not in self.mapped]
             out.append(Argument(name, value, tuple((b, a) for a, b in pairs.items() if a != b)))
         return tuple(out)
+
+    def bound_shapes(self) -> None:
+        """Dims that a bound parameter or const has the size of, where nothing else says it."""
+        for name, value in (*self.bound.params, *self.bound.consts):
+            v = self.facts.table.get(name)
+            if v is None or not v.axes:
+                continue
+            pairs, _ = match(v.axes, value.axes, self.pairs)
+            for inner, outer in pairs.items():
+                if is_dim(inner) and inner not in self.sizes and inner not in self.pairs and self.open_dim(inner):
+                    self.pairs[inner] = outer
 
     def check_type(self, v: spec.Value, value: Expr) -> None:
         """An int fits a real, a real no int."""

@@ -167,6 +167,16 @@ class Reach:
     back: Expr | None
 
 
+def _scaled(f: Form, s: str, ranges: Ranges) -> Form | None:
+    """`f` without its one term `s * B`, where B is at least 1: positions count from 0, so `s` is no greater than that."""
+    for n, (sign, e) in enumerate(f.rest):
+        if sign == 1 and isinstance(e, x.Apply) and e.fn == "mul" and len(e.args) == 2:
+            for a, b in (e.args, e.args[::-1]):
+                if isinstance(a, x.Number) and a.of == s and ranges.of(b)[0] >= 1:
+                    return Form(f.numbers, f.rest[:n] + f.rest[n + 1 :])
+    return None
+
+
 def reach(condition: Expr | None, s: str, t: str, ranges: Ranges) -> Reach:
     """Reads a relation's condition."""
     ahead, back = INF, None
@@ -175,6 +185,8 @@ def reach(condition: Expr | None, s: str, t: str, ranges: Ranges) -> Reach:
         strict = 1 if op == "lt" else 0
         if (f.count(s), f.count(t)) == (1, -1):
             ahead = min(ahead, -ranges.rest(f)[0] - strict)
+        elif (f.count(s), f.count(t)) == (0, -1) and (g := _scaled(f, s, ranges)) is not None:
+            ahead = min(ahead, max(0, -ranges.rest(g)[0] - strict))
         elif (
             (f.count(s), f.count(t)) == (-1, 1)
             and back is None

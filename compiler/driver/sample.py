@@ -8,13 +8,13 @@ Refuses: (`Unusable`) text, inputs on edges and over calls: there is nothing to 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seqc.compiler.driver.sizes import Sizes
 from seqc.compiler.driver.usage import Unusable
 from seqc.compiler.graph.sizes import evaluate
-from seqc.compiler.ir.expr import Draw, Expr, reads, walk
+from seqc.compiler.ir.expr import Draw, Expr, Split, reads, walk
 from seqc.compiler.ir.spec import Body, Value
 
 if TYPE_CHECKING:
@@ -26,10 +26,19 @@ LENGTH = 5
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Arguments of one call; `time` names the axis of each that runs along the body's chain (None: it has none)."""
+    """Arguments of one call; `time` names the axis of each that runs along the body's chain (None: it has none).
+
+    `free` says how many positions the inputs have along indices that no dim fixes.
+    """
 
     values: dict[str, Any]
     time: dict[str, int | None]
+    free: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def before(self) -> dict[str, Any]:
+        """What `init_state` takes: inputs without steps, and the sizes that no such input tells."""
+        return {**self.free, **{k: v for k, v in self.values.items() if self.time[k] is None}}
 
 
 def is_draw(v: Value) -> bool:
@@ -45,6 +54,20 @@ def inputs_of(body: Body, given: tuple[str, ...] = (), *, losses: bool = False) 
     if losses:
         wanted |= reached(body, [v.name for v in body.values if v.kind == "loss"])
     return [v for v in body.values if v.kind == "input" and v.name in wanted and (v.value is None or is_draw(v) or v.name in given)]
+
+
+def steps_from(body: Body) -> set[str] | None:
+    """The optional inputs that say how many steps there are, where no input that must be given does; else None."""
+    axis = body.chain if body.topology else "t"
+    if body.topology and any(f.low is not None for f in body.topology):
+        return None
+
+    def timed(v: Value) -> bool:
+        return (bool(body.chain) and not v.once) if body.topology else axis in (v.axes or ())
+
+    if not body.topology and not any(axis in (v.axes or ()) for v in body.values) or any(map(timed, inputs_of(body, losses=True))):
+        return None
+    return {v.name for v in body.values if v.kind == "input" and timed(v)}
 
 
 def reached(body: Body, roots: Iterable[str]) -> set[str]:
@@ -63,8 +86,8 @@ def reached(body: Body, roots: Iterable[str]) -> set[str]:
     return seen
 
 
-def lengths_of(body: Body, sizes: Sizes, time: int) -> dict[str, int]:
-    """How many positions each index of the body has; `time` for the chain and for an index `t`."""
+def lengths_of(body: Body, sizes: Sizes, time: int, free: int = LENGTH) -> dict[str, int]:
+    """How many positions each index of the body has; `time` for the chain and for an index `t`, `free` where nothing says more."""
     out: dict[str, int] = {}
     for f in body.topology:
         for axis in f.axes:
@@ -75,11 +98,18 @@ def lengths_of(body: Body, sizes: Sizes, time: int) -> dict[str, int]:
         elif index.of in sizes:
             out[index.name] = sizes[index.of]
         elif not index.of:
-            out[index.name] = LENGTH
+            out[index.name] = free
     out.setdefault("t", time)
     for index in body.indices:
         if index.of in out:
             out.setdefault(index.name, out[index.of])
+    carried = {a for v in body.values if v.kind == "input" for a in v.axes or ()}
+    open_ = {i.name for i in body.indices if i.low is None and not i.of and i.name in carried and i.name != "t"}
+    for v in body.values:
+        for e in walk(v.value) if v.value is not None else ():
+            # `split(z, hy = [y, I])` where inputs have both: one length follows from the other
+            if isinstance(e, Split) and {e.axis, e.outer} <= open_ and e.inner in sizes:
+                out[e.axis] = out[e.outer] * sizes[e.inner]
     return out
 
 
@@ -98,14 +128,18 @@ def draw(
     dtype: str = "float64",
     given: tuple[str, ...] = (),
     losses: bool = False,
+    free: int = LENGTH,
 ) -> Sample:
-    """Values for every input that a call passes. Shape of each: [batch, chain (unless `once`), its axes]."""
+    """Values for every input that a call passes. Shape of each: [batch, chain (unless `once`), its axes].
+
+    `free` is how many positions an index has that nothing says more of."""
     import torch
 
-    lengths = lengths_of(body, sizes, time)
+    lengths = lengths_of(body, sizes, time, free)
     generator = torch.Generator().manual_seed(seed)
     values: dict[str, Any] = {}
     where: dict[str, int | None] = {}
+    known: dict[str, int] = {}
     for v in inputs_of(body, given, losses=losses):
         if v.type == "text" or v.home:
             raise Unusable(f"no values can be drawn for the input `{v.name}` of `{body.name}`")
@@ -115,10 +149,12 @@ def draw(
         if chained:
             shape.append(lengths[body.chain])
         for axis in axes:
-            shape.append(sizes[axis] if axis in sizes else lengths.get(axis, LENGTH))
+            shape.append(sizes[axis] if axis in sizes else lengths.get(axis, free))
+            if axis not in sizes:
+                known[axis] = shape[-1]
         where[v.name] = 1 if chained else (1 + axes.index("t") if not body.chain and "t" in axes else None)
         values[v.name] = _values(v, tuple(shape), sizes, generator, dtype)
-    return Sample(values, where)
+    return Sample(values, where, known)
 
 
 def _values(v: Value, shape: tuple[int, ...], sizes: Sizes, generator: Any, dtype: str) -> Tensor:

@@ -13,6 +13,7 @@ from random import Random
 
 from seqc.compiler.diagnostics.suggest import did_you_mean
 from seqc.compiler.driver.usage import Unusable
+from seqc.compiler.graph.joins import joins
 from seqc.compiler.graph.sizes import evaluate
 from seqc.compiler.ir.expr import Apply, DimSize, Expr, walk
 from seqc.compiler.ir.spec import Body
@@ -32,24 +33,34 @@ def resolve(body: Body, given: Mapping[str, int], fill: Mapping[str, int] | int 
                 f"`{body.name}` has no dim `{name}`", did_you_mean(name, names) or f"its dims are {', '.join(names) or 'none'}"
             )
     sizes: Sizes = dict(given)
-    for dim in body.dims:
-        if dim.name not in sizes and dim.value is None:
-            default = fill.get(dim.name) if isinstance(fill, Mapping) else fill
-            if default is None:
-                raise Unusable(f"`{dim.name}` of `{body.name}` has no size", f"give it one: --set {dim.name}=64")
-            sizes[dim.name] = default
-    left = [d for d in body.dims if d.name not in sizes]
+    joined = joins(body)
+    left = {d.name: d.value for d in body.dims if d.name not in sizes}
     while left:
-        ready = [(d, evaluate(d.value, sizes)) for d in left if d.value is not None]
-        known = [(d, size) for d, size in ready if size is not None]
-        if not known:
-            raise Unusable(f"`{left[0].name}` of `{body.name}` cannot be computed", "give sizes with --set")
-        for dim, size in known:
-            if size.denominator != 1 or size < 0:
+        ready = [(name, evaluate(e, sizes)) for name, e in left.items() if e is not None]
+        ready += [(j.dim, evaluate(j.size, sizes)) for j in joined if j.dim in left and left[j.dim] is None]
+        known = [(name, found) for name, found in ready if found is not None]
+        for name, found in known:
+            if found.denominator != 1 or found < 0:
                 so_far = ", ".join(f"{k} = {v}" for k, v in sizes.items())
-                raise Unusable(f"`{dim.name}` of `{body.name}` comes out as {size}, which is no size, with {so_far}")
-            sizes[dim.name] = int(size)
-        left = [d for d in left if d.name not in sizes]
+                raise Unusable(f"`{name}` of `{body.name}` comes out as {found}, which is no size, with {so_far}")
+            sizes[name] = int(found)
+            left.pop(name, None)
+        if not known:
+            name = next((n for n, e in left.items() if e is None), "")
+            default = fill.get(name) if isinstance(fill, Mapping) else fill
+            if not name:
+                raise Unusable(f"`{next(iter(left))}` of `{body.name}` cannot be computed", "give sizes with --set")
+            if default is None:
+                raise Unusable(f"`{name}` of `{body.name}` has no size", f"give it one: --set {name}=64")
+            sizes[name] = default
+            del left[name]
+    for j in joined:
+        wanted = evaluate(j.size, sizes)
+        if wanted is not None and wanted != sizes[j.dim]:
+            raise Unusable(
+                f"`{j.dim}` of `{body.name}` is {sizes[j.dim]}, but `{j.name}` on line {j.span.line} has {wanted} entries along it",
+                f"--set {j.dim}={wanted} fits",
+            )
     return {name: sizes[name] for name in names}
 
 
@@ -69,6 +80,7 @@ def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]
     given = dict(given or {})
     derived = {d.name for d in body.dims if d.value is not None and any(isinstance(n, DimSize) for n in walk(d.value))}
     choices: list[list[tuple[str, int]]] = []
+    solved = {j.dim for j in joins(body)}
     for dim in body.dims:
         if dim.name in given:
             continue
@@ -79,11 +91,11 @@ def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]
         if dim.name in derived:
             continue
         if dim.value is None:
-            choices.append([(dim.name, n) for n in (6, 4, 12, 8, 16, 24, 3, 2, 32, 48, 64, 128)])
+            choices.append([(dim.name, n) for n in (*((0,) if dim.name in solved else ()), 6, 4, 12, 8, 16, 24, 3, 2, 32, 48, 64, 128)])
         else:
-            own = evaluate(dim.value, {}) or 1
+            written = evaluate(dim.value, {}) or 1
             # A small number written out may be part of the meaning (five streams, read by number).
-            options = dict.fromkeys(([n for n in (3, 2, 4) if n <= own] if own > 6 else []) + [int(own)])
+            options = dict.fromkeys(([n for n in (3, 2, 4, 8, 16, 32, 64) if n <= written] if written > 6 else []) + [int(written)])
             choices.append([(dim.name, n) for n in options])
     found: list[tuple[tuple[int, ...], Sizes]] = []
     for pick in _picks(choices):
@@ -94,7 +106,18 @@ def small(body: Body, given: Mapping[str, int] | None = None) -> Iterator[Sizes]
         if all(n >= 1 for n in sizes.values()):
             found.append((_badness(sizes), sizes))
     found.sort(key=lambda f: f[0])
-    yield from (sizes for _, sizes in found[:60])
+    ranked = [sizes for _, sizes in found]
+    likely = ranked[:40]
+    for dim in body.dims:
+        # a number that the spec writes may be the one that a called body needs
+        own = evaluate(dim.value, {}) if dim.value is not None else None
+        likely += [sizes for sizes in ranked if sizes[dim.name] == own][:3]
+    seen: set[tuple[int, ...]] = set()
+    for sizes in (*likely, *ranked[:400]):
+        key = tuple(sizes.values())
+        if key not in seen:
+            seen.add(key)
+            yield sizes
 
 
 def _picks(choices: list[list[tuple[str, int]]]) -> Iterator[tuple[tuple[str, int], ...]]:
@@ -114,4 +137,5 @@ def _badness(sizes: Sizes) -> tuple[int, ...]:
     values = list(sizes.values())
     ones = sum(v == 1 for v in values)
     total = sum(values)
-    return (4 * ones + 2 * (len(values) - len(set(values))) + total // 6, total)
+    twos = sum(v == 2 for v in values)  # a norm over two entries leaves signs, and no gradient but rounding
+    return (4 * ones + 2 * twos + 2 * (len(values) - len(set(values))) + total // 6, total)

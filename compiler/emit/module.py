@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from seqc.compiler.emit.fold import folded
 from seqc.compiler.emit.header import header
 from seqc.compiler.emit.safety import check
 from seqc.compiler.ir.spec import Program
@@ -51,7 +52,7 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
         lines.insert(at + 1, triton.IMPORT)
     lines.append(f"__all__ = [{', '.join(repr(e) for e in exports)}]")
     for c in classes:
-        lines += ["", "", *c.lines]
+        lines += ["", "", *folded(c.lines)]
     if text:
         lines += ["", ""] + [f"{e}.REPORT = REPORT" for e in exports]
     elif isinstance(report, dict):

@@ -41,7 +41,10 @@ OWNERS: dict[str, frozenset[str]] = {
         minimum sgn sigmoid sign sin sqrt stack tanh tensor where zeros zeros_like""".split()
     ),
     "F": frozenset("gelu linear logsigmoid relu silu".split()),
-    "run": frozenset("at_step carry count count_on each ends mask note numbers restart size start valid whole zeroed".split()),
+    "run": frozenset(
+        """at_step behind carry count count_on each ends even framed mask note
+        numbers restart size start valid whole zeroed""".split()
+    ),
     "initialise": frozenset("bernoulli fan fill gumbel kaiming normal orthogonal uniform xavier".split()),
     "calls": frozenset("call start_of with_holes".split()),
     "history": frozenset(
@@ -55,7 +58,7 @@ OWNERS: dict[str, frozenset[str]] = {
         """argmax bitlen both cis contract cumsum cut expdiff fft gradient ifft l2norm largest linear logaddexp logsumexp make_complex
         maximum mean minimum mod number power product rank silu smallest softmax softplus through topk total tracked""".split()
     ),
-    "native": frozenset("call ready reset step steps valid".split()),
+    "native": frozenset("call joined parts ready reset step steps valid".split()),
     "tl": frozenset(
         """abs arange associative_scan broadcast_to cast cdiv ceil cos debug_barrier dot erf exp floor full load log minimum program_id
         range rsqrt sigmoid sin sqrt store where zeros""".split()

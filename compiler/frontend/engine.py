@@ -1,89 +1,17 @@
-"""The LALR(1) machine that lark makes of `seq.lark`, driven one token at a time.
+"""The LALR(1) machine of `seq.lark`, driven one token at a time.
 
 In:   tokens.     Out:  whether each is accepted, what would be accepted, and the finished tree.
-lark makes the tables, once in a process and on first use; the loop over them is here, so that the parse can stop at any token,
-look around and go on elsewhere. Nothing recurses; values are built by `Builder` as rules complete.
+The tables are `machine`'s; the loop over them is here, so that the parse can stop at any token, look around and go on elsewhere.
+Nothing recurses; values are built by `Builder` as rules complete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from lark import Lark
-from lark.common import LexerConf
-from lark.lexer import Lexer
-from lark.parsers.lalr_analysis import Shift
-
-from seqc.compiler.frontend.build import Builder
+from seqc.compiler.frontend.machine import Reduction, tables
 from seqc.compiler.frontend.tokens import SOFT_KEYWORDS, Tok
 from seqc.compiler.ir import syntax
-
-
-class _NoLexer(Lexer):
-    """Tokens are fed by hand."""
-
-    def __init__(self, lexer_conf: LexerConf) -> None:
-        del lexer_conf
-
-    def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Any]:
-        return iter(())
-
-
-@cache
-def grammar() -> Lark:
-    """lark's parser for the language; strict, so that any conflict in the grammar is an error."""
-    return Lark(
-        files("seqc.compiler.frontend").joinpath("seq.lark").read_text("utf-8"),
-        parser="lalr",
-        lexer=_NoLexer,
-        strict=True,
-        keep_all_tokens=True,
-        maybe_placeholders=False,
-        transformer=Builder(),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Reduction:
-    """A complete rule: how many values it takes, its name, and what makes one value of them (None: the only one as it is)."""
-
-    size: int
-    name: str
-    build: Callable[[list[Any]], Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Tables:
-    """For each state, what to do at each terminal (an int is the next state) and where each rule leads to."""
-
-    rows: tuple[dict[str, int | _Reduction], ...]
-    start: int
-    end: int
-
-
-@cache
-def tables() -> _Tables:
-    """lark's tables, with the rules' functions in them."""
-    conf = grammar().parse_interactive("").parser_state.parse_conf
-    reductions: dict[Any, _Reduction] = {}
-    rows: list[dict[str, int | _Reduction]] = []
-    for state in range(len(conf.states)):
-        row: dict[str, int | _Reduction] = {}
-        for symbol, (action, target) in conf.states[state].items():
-            if action is Shift:
-                row[symbol] = target
-                continue
-            if target not in reductions:
-                size = len(target.expansion)
-                alone = target.options.expand1 and size == 1
-                reductions[target] = _Reduction(size, target.origin.name, None if alone else conf.callbacks[target])
-            row[symbol] = reductions[target]
-        rows.append(row)
-    return _Tables(tuple(rows), conf.start_state, conf.end_state)
 
 
 class Engine:
@@ -125,7 +53,7 @@ class Engine:
         """The tree, or None where the text cannot end here."""
         while self._states[-1] != self._tables.end:
             entry = self._tables.rows[self._states[-1]].get(end.type)
-            if not isinstance(entry, _Reduction):
+            if not isinstance(entry, Reduction):
                 return None
             self._reduce(entry)
         tree = self._values[-1]
@@ -135,7 +63,7 @@ class Engine:
         """The terminals that can really follow: each is tried on a copy of the stack."""
         return frozenset(t for t in self._tables.rows[states[-1]] if t.isupper() and self._takes(list(states), t))
 
-    def _reduce(self, rule: _Reduction) -> None:
+    def _reduce(self, rule: Reduction) -> None:
         """Completes a rule: its values become one."""
         states, values = self._states, self._values
         if rule.build is not None:

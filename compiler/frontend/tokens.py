@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from lark import Token
-
 from seqc.compiler.diagnostics.span import Span
 
 KEYWORDS: Final = frozenset(
@@ -72,17 +70,19 @@ TOKEN: Final = re.compile(
 """One token at a time, tried at every position that is not the end of a line."""
 
 
-class Tok(Token):
-    """A token of the grammar with its place; `NEWLINE` has the line's doc comments as its text."""
+class Tok(str):
+    """A token of the grammar with its kind and its place; `NEWLINE` has the line's doc comments as its text."""
 
-    __slots__ = ("span",)
+    __slots__ = ("span", "type")
 
+    type: str
     span: Span
 
     @classmethod
     def at(cls, terminal: str, text: str, span: Span) -> Tok:
         """A token `text` of kind `terminal` that stands at `span`."""
-        token = cls(terminal, text, line=span.line, column=span.column, end_line=span.end_line, end_column=span.end_column)
+        token = cls(text)
+        token.type = terminal
         token.span = span
         return token
 

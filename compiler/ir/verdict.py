@@ -135,7 +135,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All the analysis says of one program (one body, one set of given optional inputs)."""
+    """All the analysis says of one program (one body, one set of given optional inputs).
+
+    `streaming` is what the body's own module can do, `followed` how it stands to the axis that a caller runs it along.
+    """
 
     key: str
     name: str
@@ -143,3 +146,4 @@ class Verdict:
     components: tuple[Component, ...]
     streaming: Streaming
     cost: Cost
+    followed: Streaming | None = None

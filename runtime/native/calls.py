@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from seqc.runtime.native import choice
+from seqc.runtime.native.complexes import joined as joined
+from seqc.runtime.native.complexes import parts as parts
 from seqc.runtime.native.errors import NativeError, NoCompiler
 from seqc.runtime.native.kernel import Kernel
 from seqc.runtime.native.ops import run as run_kernel
@@ -43,7 +45,7 @@ def ready(module: Any, run: Run) -> bool:
 def steps(module: Any, run: Run) -> bool:
     """Whether this run of a module goes through its kernels."""
     if module.backend == "triton":
-        return not run.watch and run.dtype.is_floating_point and (run.device.type != "cpu" or on_gpu())
+        return not choice.reference and not run.watch and run.dtype.is_floating_point and (run.device.type != "cpu" or on_gpu())
     return (
         module.backend != "reference"
         and not choice.reference
@@ -58,7 +60,7 @@ def seen_through() -> bool:
     """Whether operations are meant to be seen one by one: `torch.func`, forward mode, export, `torch.jit.trace`."""
     if torch.compiler.is_compiling():
         return torch.compiler.is_exporting()
-    return transformed() or torch.jit.is_tracing() or torch.compiler.is_exporting()  # type: ignore[attr-defined]
+    return transformed() or torch._C._is_tracing() or torch.compiler.is_exporting()
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]

@@ -5,6 +5,10 @@
  * The weight lies in panels of PANEL columns, [panel][k][PANEL], the last one filled up with zeros. c is written in whole vectors: its
  * rows have room for N rounded up to W. Each entry is one chain of fused multiply-adds in the order of k, whatever the number of
  * rows: the same bits come out however rows are cut into blocks.
+ *
+ * A weight stored in bf16 is multiplied in bf16 where the CPU can do that (AVX512-BF16): a's numbers are rounded too, sums stay in
+ * float32, each over pairs of k in order. BF16_PRODUCTS(slot) says whether a slot's weight is. Its panels hold pairs:
+ * [panel][k / 2][PANEL][2].
  */
 #define PANEL (2 * (int64_t)W)
 #if defined(__AVX512F__)
@@ -94,6 +98,70 @@ SQ_FN __attribute__((noinline)) void gemm(
     }
 }
 #undef TILE_CASE
+
+#define BF16_plain 0
+#define BF16_f16 0
+#if defined(__AVX512BF16__) && SEQC_REAL == 32
+#define BF16_bf16 1
+#include <immintrin.h>
+
+/* The rows of a in bf16, two numbers in 32 bits; an odd K is filled up with 0. */
+SQ_FN void halve(int64_t K, const float *a, uint32_t *to) {
+    int64_t k = 0;
+    for (; k + 32 <= K; k += 32) {
+        const __m512bh both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(a + k + 16), _mm512_loadu_ps(a + k));
+        memcpy(to + k / 2, &both, 64);
+    }
+    for (; k < K; k += 2)
+        to[k / 2] = sq_to_bf16_f32(a[k]) | (k + 1 < K ? (uint32_t)sq_to_bf16_f32(a[k + 1]) << 16 : 0);
+}
+
+static inline __attribute__((always_inline)) void tile_bf16(
+    const int rows, int64_t pairs, const uint32_t *restrict a, int64_t lda, const uint32_t *restrict b, float *restrict c, int64_t ldc,
+    int64_t ends
+) {
+    __m512 held[TILE_ROWS][2];
+#pragma GCC unroll 8
+    for (int m = 0; m < rows; m++) held[m][0] = held[m][1] = _mm512_setzero_ps();
+    for (int64_t k = 0; k < pairs; k++) {
+        const __m512bh right0 = (__m512bh)_mm512_loadu_si512(b + k * PANEL), right1 = (__m512bh)_mm512_loadu_si512(b + k * PANEL + W);
+#pragma GCC unroll 8
+        for (int m = 0; m < rows; m++) {
+            const __m512bh left = (__m512bh)_mm512_set1_epi32((int)a[m * lda + k]);
+            held[m][0] = _mm512_dpbf16_ps(held[m][0], left, right0);
+            held[m][1] = _mm512_dpbf16_ps(held[m][1], left, right1);
+        }
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < rows; m++) {
+        _mm512_storeu_ps(c + m * ldc, held[m][0]);
+        if (ends > 1) _mm512_storeu_ps(c + m * ldc + W, held[m][1]);
+    }
+}
+
+/* gemm with a packed in pairs; `half`: room for the rows of a in bf16, `lda` numbers of 32 bits apart. */
+SQ_FN __attribute__((noinline)) void gemm_bf16(
+    int64_t rows, int64_t N, int64_t K, const float *a, int64_t lda, const void *packed, float *c, int64_t ldc, void *half, int64_t ldh
+) {
+    const int64_t pairs = (K + 1) / 2, vectors = (N + W - 1) / W;
+    uint32_t *const left = half;
+    for (int64_t m = 0; m < rows; m++) halve(K, a + m * lda, left + m * ldh);
+    for (int64_t at = 0; at < vectors; at += 2) {
+        const uint32_t *const b = (const uint32_t *)packed + at / 2 * PANEL * pairs;
+        for (int64_t m = 0; m < rows; m += TILE_ROWS) {
+            switch (rows - m < TILE_ROWS ? rows - m : TILE_ROWS) {
+#define CASE(r) case r: tile_bf16(r, pairs, left + m * ldh, ldh, b, c + m * ldc + at * W, ldc, vectors - at); break;
+                CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#undef CASE
+            }
+        }
+    }
+}
+#else
+#define BF16_bf16 0
+#define gemm_bf16(...)
+#endif
+#define BF16_PRODUCTS(slot) JOIN(BF16_, slot)
 
 /* sum over k < n of the numbers at p (a slot's memory, contiguous) times those at a. */
 #define DOT(slot, n, p, a) ({ \

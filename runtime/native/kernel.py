@@ -122,12 +122,13 @@ class Plan:
     fixes    operands that have to be copied or converted first: (place, type, contiguous)
     results  shape and type of each result that is wanted, in the order of the function's; None where it is not
     shares   results that come as shares along their first dimension
+    small    one thread is enough; else as many as torch has at the call (a forked worker has one, whatever its parent had)
     """
 
     function: Any
     sizes: Any
     steps: Any
-    threads: int
+    small: bool
     fixes: tuple[tuple[int, torch.dtype, bool], ...]
     results: tuple[tuple[tuple[int, ...], torch.dtype] | None, ...]
     shares: tuple[bool, ...]
@@ -146,7 +147,7 @@ class Plan:
         addresses += [0 if x is None else x.data_ptr() for x in made]
         p = (ctypes.c_void_p * len(addresses))(*addresses)
         c = (ctypes.c_double * len(self.numbers))(*(operands[i] for i in self.numbers)) if self.numbers else None
-        if self.function(self.sizes, p, self.steps, c, self.threads):
+        if self.function(self.sizes, p, self.steps, c, 1 if self.small else torch.get_num_threads()):
             raise MemoryError("no memory for the scratch of a kernel")
         if any(self.shares):
             made = [x.sum(0) if share and x is not None else x for x, share in zip(made, self.shares, strict=True)]
@@ -235,6 +236,7 @@ class Kernel:
 
         `dtypes` of the rows; `single`: one step, operands and rows without time.
         """
+        operands = _settled(operands)
         key = (save, single, *dtypes, *((operands[i].dtype, operands[i].shape, operands[i].stride()) for i in self.tensors))
         plan = self._plans.get(key)
         if plan is None:
@@ -286,6 +288,7 @@ class Kernel:
                     given.append(left[i])
                 case "past":
                     given.append(left[self.stored[i]] if self.stored[i] >= 0 else next(again))
+        given = list(_settled(given))
         key = (
             tuple(wanted),
             *dtypes,
@@ -398,6 +401,9 @@ class Kernel:
             word = _word(x.dtype, real)
             by = x.stride()
             whole = kind in ("step", "past") and bool(axes) and by[-1] != 1 and x.shape[-1] > 1
+            if whole and kind == "step" and word == "plain" and by[-1] == 2 and not any(n % 2 for n in by):
+                # the real or the imaginary part of a complex tensor: read where it lies
+                word, whole, by = "pair", False, tuple(n // 2 for n in by)
             if not word or whole:
                 fixes.append((i, x.dtype if word else real, whole))
                 by = _steps_of(tuple(x.shape)) if whole else x.to(real).stride()
@@ -432,13 +438,20 @@ class Kernel:
             self.units[f.name].function(f.name, real, tuple(storage)),
             (ctypes.c_int64 * len(sized))(*sized),
             (ctypes.c_int64 * max(1, len(steps)))(*steps),
-            1 if work < SMALL_WORK else torch.get_num_threads(),
+            work < SMALL_WORK,
             tuple(fixes),
             tuple(results),
             tuple(shares),
             tuple(i for i, (kind, _) in enumerate(f.operands) if kind == "number"),
             tuple(i for i, (kind, _) in enumerate(f.operands) if kind != "number"),
         )
+
+
+def _settled(operands: Sequence[Any]) -> Sequence[Any]:
+    """Tensors whose numbers are those in memory: the imaginary part of a conjugate is a view with a sign to come."""
+    if any(isinstance(x, Tensor) and x.is_neg() for x in operands):
+        return [x.resolve_neg() if isinstance(x, Tensor) else x for x in operands]
+    return operands
 
 
 def _word(dtype: torch.dtype, real: torch.dtype) -> str:

@@ -1,6 +1,7 @@
 /* What generated kernels stand on: one floating type for all arithmetic, what lies in memory, scratch, sums over lanes.
  *
- * A unit defines SEQC_REAL (32 or 64) and, for slots that hold something else than R, KERNEL_sNUMBER as bf16 or f16, then includes this.
+ * A unit defines SEQC_REAL (32 or 64) and KERNEL_sNUMBER for each slot: plain (R), bf16, f16, or pair (every second of numbers of
+ * type R: the real or the imaginary parts of complex ones; for operands alone), then includes this.
  *
  *     R, V, M, W          the floating type, its vector, the mask of a vector's lanes, the number of lanes
  *     VF(name), SF(name)  a function of vecmath.h for V and for R
@@ -70,6 +71,30 @@ typedef sq_m32 M;
 #define STP_f16(p, n, v) sq_store_part_f16_v32(p, n, v)
 #define ST1_f16(p, v) (*(p) = sq_to_f16_f32(v))
 
+/* Every second number: W of them lie in 2 W - 1, beyond which nothing is touched. */
+typedef struct { R v, between; } sq_pair;
+#define TY_pair sq_pair
+#define LD_pair(p) sq_load_pair((const R *)(p))
+#define LDP_pair(p, n) sq_load_part_pair(p, n)
+#define LD1_pair(p) ((p)->v)
+SQ_FN V sq_load_part_pair(const sq_pair *p, int n) {
+    R a[W] = {0};
+    for (int i = 0; i < n; i++) a[i] = p[i].v;
+    return VF(load)(a);
+}
+#if defined(__clang__) || __GNUC__ >= 12
+#define EVEN_2(a, b) __builtin_shufflevector(a, b, 0, 3)
+#define EVEN_4(a, b) __builtin_shufflevector(a, b, 0, 2, 5, 7)
+#define EVEN_8(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6, 9, 11, 13, 15)
+#define EVEN_16(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31)
+SQ_HOT V sq_load_pair(const R *p) {
+    const V a = VF(load)(p), b = VF(load)(p + W - 1);
+    return JOIN(EVEN_, W)(a, b);
+}
+#else
+SQ_HOT V sq_load_pair(const R *p) { return VF(load_strided)(p, 2, W); }
+#endif
+
 SQ_FN M FIRST(int n) {
     R lane[W];
     for (int i = 0; i < (int)W; i++) lane[i] = (R)i;
@@ -83,6 +108,9 @@ SQ_FN R *scratch_of(int64_t numbers, int64_t clear) {
     memset(p, 0, (size_t)clear * sizeof(R));
     return p;
 }
+
+/* The same, all 0, never empty. */
+SQ_FN R *zeros_of(int64_t numbers) { return scratch_of(numbers, numbers > 0 ? numbers : 1); }
 
 /* Halves first: two vectors become one that holds the half sums of both, until one vector is left. */
 #if defined(__clang__) || __GNUC__ >= 12

@@ -54,7 +54,7 @@ def test_refused_in_plain_words(field: str, value: object, word: str) -> None:
 def test_environment() -> None:
     options = Options.make({"SEQC_DUMP": "plan,code", "SEQC_LOG": "+all,-code", "SEQC_REFERENCE": "1", "SEQC_CACHE_DIR": "/x"})
     assert options.dump == ("plan", "code")
-    assert options.log == ("syntax", "spec", "graph", "analysis", "plan")
+    assert options.log == ("syntax", "spec", "graph", "analysis", "plan", "kernel")
     assert options.reference and options.cache_dir == "/x"
     assert not Options.make({"SEQC_REFERENCE": "0"}).reference
     with pytest.raises(Unusable, match="no stage"):

@@ -303,7 +303,7 @@ def test_parameters_stay_in_their_range() -> None:
         (lambda: seqc.load(JORDAN).Jordan(D=3, K=2)(torch.zeros(1, 4, 3), cu_seqlens=[0, 3, 2, 4]), "must not decrease"),
         (lambda: seqc.load(JORDAN).Jordan(D=3, K=2)(torch.zeros(2, 4, 3), cu_seqlens=[0, 4]), "the batch is 1, got 2"),
         (lambda: seqc.load(JORDAN).Jordan(D=3, K=2)(torch.zeros(2, 4, 3), reset=torch.zeros(2, 4)), "reset must be bool"),
-        (lambda: seqc.load(JORDAN).Jordan(D=3, K=2, backend="fast"), "is not in this build"),
+        (lambda: seqc.load(JORDAN).Jordan(D=3, K=2, backend="fast"), "is unknown"),
         (lambda: lm().step(IDS[:, 0], lengths=[1, 1]), "lengths"),
         (lambda: lm(Mixer=3), "a hole takes"),
     ],

@@ -111,3 +111,25 @@ def test_a_step_is_the_sequence(name: str) -> None:
     for t in range(7):
         y, state = ours.step(x[:, t], state)
         assert close(y, whole[:, t], torch.float64)
+
+
+@pytest.mark.parametrize("size", [(2, 3, 33), (9, 4, 64), (65, 2, 48)], ids=str)
+@pytest.mark.parametrize("name", list(PEERS))
+def test_bf16_is_near_torch(name: str, size: tuple[int, int, int]) -> None:
+    """Operands of products in bf16, sums in float32: as far off as rounding the numbers to 8 bits is."""
+    batch, steps, width = size
+    ours, theirs = pair(name, width, width, torch.float32)
+    with torch.no_grad():
+        for p in (*ours.parameters(), *theirs.parameters()):
+            p.copy_(p.bfloat16())
+    ours = ours.to(torch.bfloat16)
+    x = torch.randn(batch, steps, width).bfloat16()
+    want = theirs(x.float())[0]
+    made = ours(x)[0]
+    assert made.dtype == torch.bfloat16
+    assert (made.float() - want).abs().max() <= 2**-6
+    noise = torch.randn_like(want).bfloat16()
+    made.backward(noise)
+    want.backward(noise.float())
+    mine = torch.cat([dict(ours.named_parameters())[f"{g}.linear.x"].grad.float() for g in GATES[name]])
+    assert (mine - theirs.weight_ih_l0.grad).norm() <= 2**-5 * theirs.weight_ih_l0.grad.norm()

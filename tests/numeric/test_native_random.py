@@ -27,6 +27,7 @@ from seqc.runtime.native.calls import kernels_of
 pytestmark = pytest.mark.skipif(not compiler(), reason="there is no C compiler")
 
 PER_UNIT, UNITS, MANY = 20, 15, 250
+DENSE_UNITS, MANY_DENSE = 2, 50
 LIMIT = 1e-9
 """Of the largest value, in float64: an exponent of 1.7 or a quotient makes a hundred roundings of one, seven steps a few more."""
 
@@ -93,9 +94,9 @@ def wrong(module: Any, body: Body, cell: Cell, how: str, low: bool) -> str:
     return f"{cell.name} {how}: {said}\n{cell.text}" if said else ""
 
 
-def check(first: int, low: bool) -> None:
+def check(first: int, low: bool, dense: bool = False) -> None:
     """One unit of cells."""
-    cells = [random_cell(first + i) for i in range(PER_UNIT)]
+    cells = [random_cell(first + i, dense=dense) for i in range(PER_UNIT)]
     module, bodies = prepared(cells, (0, 1))
     said = [wrong(module, bodies[c.name], c, ("plain", "both")[i % 2], low) for i, c in enumerate(cells)]
     assert not any(said), "\n".join(s for s in said if s)
@@ -108,8 +109,21 @@ def test_random_cells(unit: int) -> None:
         check(unit * PER_UNIT, optimised)
 
 
+@pytest.mark.parametrize("unit", range(DENSE_UNITS))
+def test_random_cells_with_layers_on_the_state(unit: int) -> None:
+    with unoptimised():
+        check(unit * PER_UNIT, False, dense=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", range(UNITS, MANY))
 def test_many_random_cells(unit: int) -> None:
     with unoptimised():
         check(unit * PER_UNIT, False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", range(DENSE_UNITS, MANY_DENSE))
+def test_many_random_cells_with_layers_on_the_state(unit: int) -> None:
+    with unoptimised():
+        check(unit * PER_UNIT, False, dense=True)

@@ -52,7 +52,7 @@ EXPECTED = {
 }
 STREAMS = {
     ("p06_titans", "MACLayer"): "by segments",
-    ("p06_titans", "MAL"): "step",
+    ("p06_titans", "MAL"): "after prefix",
     ("p09_jrt", "PLA"): "after prefix",
     ("p15b_s4_family", "DSSSoftmax"): "no",
     ("p15b_s4_family", "Both"): "no",

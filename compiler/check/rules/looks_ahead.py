@@ -36,6 +36,12 @@ def check(body: spec.Body, sink: Sink, ahead: set[str]) -> None:
     )
 
 
+def where(body: spec.Body, ahead: set[str]) -> tuple[int, str] | None:
+    """The line at which a body looks ahead along its chain, and why; `ahead` are the bodies it may call that do."""
+    found = _place(body, ahead)
+    return None if found is None else (found[1].line, f"`{found[0]}` looks ahead, {found[3]}")
+
+
 def _place(body: spec.Body, ahead: set[str]) -> tuple[str, Span, spec.Index | None, str] | None:
     """The first place that is not shown to be at or before this step: the value, the place, the relation, and why."""
     chain = body.chain or "t"

@@ -119,7 +119,7 @@ def timed(
         steps: list[tuple[str, Callable[[], object]]] = []
         for name, layer in layers:
             one = {k: v if drawn.time[k] is None else v.select(drawn.time[k] or 0, 0) for k, v in values.items()}
-            state = layer.init_state(batch, **{k: v for k, v in values.items() if drawn.time[k] is None})
+            state = layer.init_state(batch, **{**drawn.before, **{k: v for k, v in values.items() if drawn.time[k] is None}})
             steps.append((name, _quiet(lambda layer=layer, one=one, state=state: layer.step(**one, state=state))))  # type: ignore[misc]
         for name, module in peers:
             if name.startswith("torch.nn."):
@@ -184,7 +184,7 @@ def _loop(layer: Any, drawn: sample.Sample, values: Mapping[str, Any], batch: in
 
     parts = {k: v.unbind(drawn.time[k] or 0) for k, v in values.items() if drawn.time[k] is not None}
     rest = {k: v for k, v in values.items() if drawn.time[k] is None}
-    state = layer.init_state(batch, **rest)
+    state = layer.init_state(batch, **{**drawn.free, **rest})
     outs: list[Sequence[Any]] = []
     for number in range(time):
         y, state = layer.step(**rest, **{k: v[number] for k, v in parts.items()}, state=state)

@@ -7,13 +7,18 @@ pieces, several sequences packed into one, started anew in the middle, with NaN 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from seqc.compiler.driver.verify.measure import limit_of, ratio
-from seqc.compiler.driver.verify.subject import Result, Subject, Tensors, at, cut, run, step
+from seqc.compiler.driver.verify.subject import Result, Subject, Tensors, at, begin, cut, run, step
 
 Outcome = tuple[float, float]
 """(error, limit)."""
+
+
+class NotFor(Exception):
+    """A check that does not apply, with the reason."""
 
 
 def leaves_of(layer: Any, values: dict[str, Any]) -> Tensors:
@@ -86,16 +91,35 @@ def gradcheck(subject: Subject, layer: Any, dtype: str) -> Outcome:
 
 
 def stepwise(subject: Subject, layer: Any, dtype: str) -> Outcome:
-    """`step` after `step` against `forward`: outs of every step and the last state."""
+    """`step` after `step` against `forward`: outs of every step and the last state.
+
+    A body that does not stream may have no step; if it has one, it must say the same."""
+    if not subject.streams:
+        return _refused(subject, layer, dtype)
     values = subject.cast(subject.sample, dtype)
     whole = run(layer, values)
-    state = layer.init_state(subject.batch, **{k: v for k, v in values.items() if subject.sample.time[k] is None})
+    state = begin(layer, subject, values)
     found: list[Tensors] = []
     for number in range(subject.steps):
         result = step(layer, at(subject.sample, values, number), state)
         state = result.state
         found.append(result.outs)
     return ratio([*_stacked(subject, found), *Result([], state).leaves], [*whole.outs, *whole.leaves]), _same(subject, dtype)
+
+
+def _refused(subject: Subject, layer: Any, dtype: str) -> Outcome:
+    streaming = replace(subject, streams=True)
+    try:
+        values = subject.cast(subject.sample, dtype)
+        whole, found = run(layer, values), []
+        state: Any = None
+        for number in range(subject.steps):
+            result = step(layer, at(subject.sample, values, number), state)
+            state = result.state
+            found.append(result.outs)
+    except (TypeError, AttributeError):
+        raise NotFor("it does not run step by step") from None
+    return ratio(_stacked(streaming, found), whole.outs), _same(subject, dtype)
 
 
 def _stacked(subject: Subject, found: list[Tensors]) -> Tensors:
@@ -161,9 +185,12 @@ def packed(subject: Subject, layer: Any, dtype: str) -> Outcome:
 
 
 def _side_by_side(apart: list[Result], found: Result) -> Tensors:
-    """The states of separate runs as rows of one; empty where they are no rows (a cache as long as each sequence)."""
+    """The states of separate runs as rows of one; empty where they are no rows (a cache as long as each sequence, a call that
+    has not begun after no step)."""
     import torch
 
+    if len({len(r.leaves) for r in (*apart, found)}) > 1:
+        return []
     columns = list(zip(*(r.leaves for r in apart), strict=True))
     if any(len({leaf.shape[1:] for leaf in column}) > 1 for column in columns):
         return []
@@ -193,13 +220,16 @@ def reset(subject: Subject, layer: Any, dtype: str) -> Outcome:
 def padding(subject: Subject, layer: Any, dtype: str) -> Outcome:
     """Rows of several lengths with NaN behind the end against each on its own; gradients must stay finite.
 
-    A module that frames its steps takes lengths that fill frames only; it says so (ValueError), and gets halves and wholes."""
+    A module that frames its steps takes lengths that fill frames only; it says so (ValueError), and gets halves and wholes. One that
+    takes sequences of one length only says so for those too (`NotFor`)."""
     uneven = [max(0, subject.steps - i) if i else subject.steps // 2 for i in range(subject.batch)]
     halves = [subject.steps // 2 if i % 2 == 0 else subject.steps for i in range(subject.batch)]
-    try:
-        return _padded(subject, layer, dtype, uneven)
-    except ValueError:
-        return _padded(subject, layer, dtype, halves)
+    for lengths in (uneven, halves):
+        try:
+            return _padded(subject, layer, dtype, lengths)
+        except ValueError as error:
+            why = error
+    raise NotFor(f"it refuses sequences of several lengths: {why}")
 
 
 def _padded(subject: Subject, layer: Any, dtype: str, lengths: list[int]) -> Outcome:

@@ -31,14 +31,9 @@ def legal_everywhere(components: Components, offered: Sequence[str]) -> list[str
     return [m for m in offered if m == "sequential" or any(c["modes"].get(m, {}).get("legal") for c in components)]
 
 
-def _recurrent(components: Components) -> list[str]:
-    """The native backend makes loops over time fast; where there is none it is the reference."""
-    return ["sequential"] if any(c.get("family") != "none" for c in components) else []
-
-
 def _modes_of_triton(components: Components) -> list[str]:
     """Sequential, and associative where that is legal."""
-    return legal_everywhere(components, ("sequential", "associative")) if _recurrent(components) else []
+    return legal_everywhere(components, ("sequential", "associative"))
 
 
 def _no_compiler() -> str:
@@ -75,7 +70,7 @@ def no_kernel(error: Exception) -> bool:
 
 EXECUTORS: tuple[Executor, ...] = (
     Executor("reference", lambda components: legal_everywhere(components, ("sequential",))),
-    Executor("native", _recurrent, missing=_no_compiler, only_asked=True),
+    Executor("native", lambda components: ["sequential"], missing=_no_compiler),
     Executor("triton", _modes_of_triton, missing=_no_device, only_asked=True),
 )
 """All that are built, the reference first."""

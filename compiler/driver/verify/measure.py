@@ -74,6 +74,14 @@ def excess(errors: Sequence[float], limit: float, slack: Sequence[float]) -> flo
     return max(judged, default=0.0)
 
 
+def largest(tensors: Sequence[Tensor]) -> float:
+    """The largest magnitude among finite entries."""
+    import torch
+
+    parts = [t.detach().abs() for t in tensors if t.numel() and (t.is_floating_point() or t.is_complex())]
+    return max((float(torch.where(torch.isfinite(p), p, 0.0).max()) for p in parts), default=0.0)
+
+
 def _size(b: Tensor) -> float:
     """The root mean square of the finite entries."""
     import torch

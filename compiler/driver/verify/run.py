@@ -11,6 +11,7 @@ by step, in pieces, packed, reset, padded.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,12 +22,18 @@ from seqc.compiler.driver.sizes import small
 from seqc.compiler.driver.usage import Unusable
 from seqc.compiler.driver.verify import checks
 from seqc.compiler.driver.verify.executors import EXECUTORS, Components, Executor, no_kernel
-from seqc.compiler.driver.verify.measure import Check, excess, limit_of, ratios
+from seqc.compiler.driver.verify.measure import Check, excess, largest, limit_of, ratios
 from seqc.compiler.driver.verify.subject import Subject, run
 from seqc.compiler.ir.expr import Apply, walk
 from seqc.compiler.ir.spec import Body
 
-BATCH, STEPS = 3, 7
+BATCH = 3
+FLOAT32 = 1e18
+"""Beyond this, sums and squares of float32 overflow."""
+LENGTHS = ((7, 5), (8, 8), (12, 12), (16, 16), (32, 32))
+"""Steps of the chain and positions of every free index that are tried, in this order."""
+PATIENCE = 20.0
+"""Seconds after which no further sizes are tried."""
 Make = Callable[..., Any]
 """(body's name, backend, scan, dtype, **sizes) → layer."""
 
@@ -83,6 +90,10 @@ def _programs(
         yield Check(body.name, "-", "-", "-", "all", "skipped", note=f"the hole `{hole}` has no default")
         return
     programs = [((), cell.get("components", ())), *((tuple(v["given"]), v["components"]) for v in cell.get("variants", ()))]
+    open_ended = sample.steps_from(body)
+    if open_ended is not None:
+        # nothing says how many steps there are unless optional inputs are given
+        programs = [p for p in programs if set(p[0]) & open_ended] or [(tuple(sorted(open_ended)), cell.get("components", ()))]
     for given, components in programs:
         name = body.name + (f" given {', '.join(given)}" if given else "")
         try:
@@ -132,20 +143,23 @@ def _subject(body: Body, make: Make, cell: Mapping[str, Any], sizes: Mapping[str
     """Small sizes and a length with which the module can be built and run, and inputs for it.
 
     A module that says of itself that sizes do not fit (ValueError) is asked again with others; any other error is its fault."""
-    import torch
-
     why: Exception | None = None
+    asked = time.monotonic()
     for found in small(body, sizes):
+        if why is not None and time.monotonic() - asked > PATIENCE:
+            break
 
         def build(backend: str, mode: str, dtype: str, found: Mapping[str, int] = found) -> Any:
             return make(body.name, backend, mode, dtype, **found)
 
-        for steps in (STEPS, 8, 12, 16):
-            lengths = sample.lengths_of(body, found, steps)
-            values = sample.draw(body, found, BATCH, steps, given=given)
+        subject: Subject | None = None
+        for steps, free in LENGTHS:
+            values = sample.draw(body, found, BATCH, steps, given=given, free=free)
             loss = None
             if any(v.kind == "loss" for v in body.values):
-                loss = sample.draw(body, found, BATCH, steps, losses=True, given=given)
+                loss = sample.draw(body, found, BATCH, steps, losses=True, given=given, free=free)
+            lengths = sample.lengths_of(body, found, steps, free)
+            weights = {} if subject is None else subject.weights
             subject = Subject(
                 body,
                 found,
@@ -157,20 +171,34 @@ def _subject(body: Body, make: Make, cell: Mapping[str, Any], sizes: Mapping[str
                 streams=cell.get("streams") == "step",
                 free=not body.topology or all(f.low is None for f in body.topology),
                 surrogate=_surrogate(body),
+                weights=weights,
             )
-            try:
-                with torch.random.fork_rng(devices=[]), torch.no_grad():
-                    torch.manual_seed(0)
-                    layer = subject.layer("reference", "sequential", "float64")
-                    if body.outs:
-                        run(layer, values.values)
-            except ValueError as error:
-                why = error
-                continue
-            except Exception:
-                pass
-            return subject
+            error = _misfit(subject)
+            if error is None:
+                return subject
+            why = error
+            if not subject.weights:
+                break  # no module of these sizes can be built: another length does not help
     raise Unusable(f"no small sizes fit{f': {why}' if why else ''}", "give sizes with --set")
+
+
+def _misfit(subject: Subject) -> ValueError | None:
+    """What the module says of sizes that do not fit; None where it runs, or fails in any other way."""
+    import torch
+
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            layer = subject.layer("reference", "sequential", "float64")
+            if subject.body.outs:
+                run(layer, subject.sample.values)
+            if subject.loss is not None:
+                _losses(layer, subject, "float64")
+    except ValueError as error:
+        return error
+    except Exception:
+        return None
+    return None
 
 
 def _surrogate(body: Body) -> str:
@@ -224,8 +252,11 @@ def _slack(subject: Subject, measure: Mapping[str, list[Any]]) -> dict[str, list
 def _losses(layer: Any, subject: Subject, dtype: str) -> list[Any]:
     from torch.utils._pytree import tree_leaves
 
+    from seqc.runtime.initialise import still
+
     assert subject.loss is not None
-    return list(tree_leaves(layer.loss(**subject.cast(subject.loss, dtype))))
+    with still():
+        return list(tree_leaves(layer.loss(**subject.cast(subject.loss, dtype))))
 
 
 def _one(
@@ -244,6 +275,8 @@ def _one(
         return
 
     def compared(what: str, found: Callable[[], list[Any]], limit: float) -> Check:
+        if dtype != "float64" and largest(measure[what]) > FLOAT32:
+            return Check(*name, what, "skipped", note=f"{what} leave the range of {dtype}")
         try:
             error = excess(ratios(found(), measure[what]), limit, slack.get(what, ()))
         except Exception as wrong:
@@ -279,7 +312,7 @@ def _not_for(subject: Subject, what: str) -> str:
         return "there are no steps"
     if what != "step = forward" and not subject.free:
         return "it runs over a range of fixed length"
-    if what in ("step = forward", "splits = whole", "packed = apart", "reset") and not subject.streams:
+    if what in ("splits = whole", "packed = apart", "reset") and not subject.streams:
         return "it does not run step by step"
     if what in ("packed = apart", "reset", "NaN in padding") and not all(map(subject.has_time, subject.body.outs)):
         return "an out has no steps"
@@ -289,6 +322,8 @@ def _not_for(subject: Subject, what: str) -> str:
 def _held(name: tuple[str, str, str, str], what: str, check: Callable[[], checks.Outcome]) -> Check:
     try:
         error, limit = check()
+    except checks.NotFor as why:
+        return Check(*name, what, "skipped", note=str(why))
     except Exception as wrong:
         return Check(*name, what, "failed", note=_said(wrong))
     return Check(*name, what, "ok" if error <= limit and not math.isnan(error) else "failed", error, limit)

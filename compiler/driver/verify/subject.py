@@ -1,4 +1,7 @@
-"""A body under test: its layer in any dtype and mode with the same weights, and calls of it with plain lists of tensors."""
+"""A body under test: its layer in any dtype and mode with the same weights, and calls of it with plain lists of tensors.
+
+Draws that the caller cannot give (those of called bodies) stand still, so that two runs can be compared.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Tensors = list["Tensor"]
+OFF = 0.02
+"""How far weights are moved from their starts."""
 
 
 @dataclass(slots=True)
@@ -44,6 +49,7 @@ class Subject:
 
         layer = self.make(backend, mode, dtype)
         if not self.weights:
+            _moved(layer)
             self.weights = {k: v.detach().clone() for k, v in layer.state_dict().items()}
         kinds = {k: v.dtype for k, v in layer.state_dict().items()}
         layer.load_state_dict({k: v.to(kinds[k]) for k, v in self.weights.items()})
@@ -70,6 +76,19 @@ class Subject:
         return bool(self.body.chain) or "t" in (self.body.table[out].axes or ())
 
 
+def _moved(layer: Any) -> None:
+    """Weights a little off their starts: many start where terms vanish or a corner lies, and that would hide mistakes."""
+    import torch
+
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for p in layer.parameters():
+            if p.requires_grad and (p.is_floating_point() or p.is_complex()):
+                p.add_(OFF * torch.randn(p.shape, generator=generator, dtype=p.dtype))
+    if hasattr(layer, "project"):
+        layer.project()
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """Outs in declared order, and the leaves of the state."""
@@ -88,14 +107,29 @@ class Result:
 
 def run(layer: Any, values: Mapping[str, Any], state: Any = None, **more: Any) -> Result:
     """One call of `forward`."""
-    outs, after = layer(**values, state=state, **more)
+    from seqc.runtime.initialise import still
+
+    with still():
+        outs, after = layer(**values, state=state, **more)
     return Result(_list(outs), after)
 
 
 def step(layer: Any, values: Mapping[str, Any], state: Any) -> Result:
     """One call of `step`."""
-    outs, after = layer.step(**values, state=state)
+    from seqc.runtime.initialise import still
+
+    with still():
+        outs, after = layer.step(**values, state=state)
     return Result(_list(outs), after)
+
+
+def begin(layer: Any, subject: Subject, values: Mapping[str, Any]) -> Any:
+    """The state before the first step."""
+    from seqc.runtime.initialise import still
+
+    once = {k: v for k, v in values.items() if subject.sample.time[k] is None}
+    with still():
+        return layer.init_state(subject.batch, **{**subject.sample.free, **once})
 
 
 def _list(outs: Any) -> Tensors:

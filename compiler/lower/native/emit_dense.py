@@ -290,22 +290,22 @@ class DenseEmission(Emission):
         head.add(f"const int64_t {name}_size = packed_size({name}_k, {name}_n);")
         head.add(f"R *{name} = 0;")
         test = f"B * T >= {FEW}" if self.derivative is None else "B * T > 0"
-        head.add(f"if ({test}) {{", f"{name} = scratch_of({self.count(w for w, _ in shared)} * {name}_size, 0);")
+        head.add(f"if ({test}) {{", f"{name} = zeros_of({self.count(w for w, _ in shared)} * {name}_size);")
         head.add(f"if (!{name}) return 1;", f"R *to = {name};")
         for w, _ in shared:
             head.add(f"for (int64_t i{self.number[w]} = 0; i{self.number[w]} < n{self.number[w]}; i{self.number[w]}++) {{")
         head.add("int64_t column = 0;")
         for w, _ in free:
             head.add(f"for (int64_t i{self.number[w]} = 0; i{self.number[w]} < n{self.number[w]}; i{self.number[w]}++) {{")
+        macro = f"{self.k.name}_s{slot}"
         head.add(f"R *const column_at = to + column / PANEL * PANEL * {name}_k + column % PANEL;", "int64_t k = 0;")
+        head.add(f"uint16_t *const half_at = (uint16_t *)(to + column / PANEL * PANEL * (({name}_k + 1) / 2) + column % PANEL);")
         for w, _ in over:
             head.add(f"for (int64_t i{self.number[w]} = 0; i{self.number[w]} < n{self.number[w]}; i{self.number[w]}++) {{")
         where = " + ".join(f"i{self.number[w]} * s{slot}_{axes.index(w)}" for w in axes)
-        head.add(f"column_at[k++ * PANEL] = LD1({self.k.name}_s{slot}, p{slot} + {where});")
+        head.add(f"if (BF16_PRODUCTS({macro})) half_at[k / 2 * 2 * PANEL + k % 2] = *(const uint16_t *)(p{slot} + {where});")
+        head.add(f"else column_at[k * PANEL] = LD1({macro}, p{slot} + {where});", "k++;")
         head.add(*("}" for _ in over), "column++;", *("}" for _ in free))
-        head.add("for (; column % PANEL; column++)")
-        head.add(f"    for (int64_t k = 0; k < {name}_k; k++)")
-        head.add(f"        to[column / PANEL * PANEL * {name}_k + k * PANEL + column % PANEL] = 0;")
         head.add(f"to += {name}_size;", *("}" for _ in shared), "}")
 
     def product(self, p: Product, sums: dict[int, list[Place]]) -> None:
@@ -337,8 +337,14 @@ class DenseEmission(Emission):
             entry = f"i{self.number[v]}" + (" + x" if v == self.split else "")
             head = f"({head}) * n{self.number[w]} + {entry}" if head != "0" else entry
         if name:
-            t.add(f"if ({name}) gemm(nb, {name}_n, {name}_k, base + o_{a_name} + {a_at}, v_{a_name},")
-            t.add(f"    {name} + ({head}) * {name}_size, base + o_{c_name} + {c_at}, v_{c_name});")
+            # the rows in bf16, in room of their own
+            half = f"hb{name}"
+            if all(n != half for n, _ in self.scratch):
+                self.scratch.append((half, f"(BF16_PRODUCTS({self.k.name}_s{slot}) ? ({name}_k + 1) / 2 : 0)"))
+            shape = f"nb, {name}_n, {name}_k, base + o_{a_name} + {a_at}, v_{a_name}, {name} + ({head}) * {name}_size"
+            t.add(f"if ({name} && BF16_PRODUCTS({self.k.name}_s{slot})) {{")
+            t.add(f"gemm_bf16({shape}, base + o_{c_name} + {c_at}, v_{c_name}, base + o_{half}, v_{half});", "}")
+            t.add(f"else if ({name}) gemm({shape}, base + o_{c_name} + {c_at}, v_{c_name});")
         t.add("else {" if name else "{")
         self.direct(p, slot, (a_name, a_at), (c_name, c_at), "" if name else f"(b0 + j) * s{slot}_b")
         t.add("}")

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import REPLAYED, Apply, Arg, Derivative, Kernel, Operand, Statement, Var, reads_of
+from seqc.compiler.ir.kernel import REPLAYED, Apply, Arg, Derivative, Kernel, Operand, Statement, Var, reads_of, weights_of
 from seqc.compiler.lower.kernels.split import words
 from seqc.compiler.lower.native.emit_code import literal
 from seqc.compiler.lower.native.emit_nest_text import NestText
@@ -86,7 +86,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """An array in the scratch."""
+    """An array in the scratch that the steps touch."""
 
     axes: Axes
 
@@ -133,6 +133,8 @@ class Emission:
         self.targets: dict[int, list[Place]] = {}
         self.arrays: list[Array] = []
         self.down = False
+        self.hot = True
+        self.lasting: set[int] = set()
 
     # ---- names --------------------------------------------------------------------------------------------------------
 
@@ -161,7 +163,8 @@ class Emission:
     def array(self, name: str, axes: Axes) -> Place:
         """A new scratch array."""
         self.scratch.append((name, self.volume(axes)))
-        self.arrays.append(Array(axes))
+        if self.hot:
+            self.arrays.append(Array(axes))
         return self.dense(name, axes)
 
     def slot(self, what: str, index: int) -> int:
@@ -261,16 +264,27 @@ class Emission:
         """Gives every value that is kept in the scratch its place."""
         k = self.k
         replay = self.derivative.replay if self.derivative is not None else ()
+        late = {v.id for part in (k.step, k.epilogue, replay) for s in part for v in reads_of(s)}
+        late |= weights_of((*k.step, *k.epilogue, *replay))
+        late |= {a.id for c in k.carries for a in (c.init, c.next) if isinstance(a, Var)}
+        late |= {v.id for v in (*k.rows, *k.totals, *(s.value for s in k.sums))}
+        if self.forward is not None:
+            late |= {c.init.id for c in self.forward.carries if isinstance(c.init, Var)}
+        self.lasting = late & {s.out.id for s in k.prologue}
         read = {v.id for part in (k.prologue, k.step, k.epilogue, replay) for s in part for v in reads_of(s)}
         for o in k.operands:
             if o.kind in ("run", "once") and o.var.id in read:
+                self.hot = o.var.id in late
                 self.places[o.var.id] = self.array(f"w{o.var.id}", o.var.axes)
+        self.hot = True
         for c in k.carries:
             self.places[c.previous.id] = self.array(f"w{c.previous.id}", c.previous.axes)
         for s in k.sums:
             self.places[s.total.id] = self.array(f"w{s.total.id}", s.total.axes)
+        self.hot = False
         for i, v in enumerate(k.totals):
             self.array(f"r{i}", v.axes)
+        self.hot = True
 
     def steady_depends(self) -> bool:
         """Whether anything of the prologue differs between sequences."""
@@ -282,9 +296,10 @@ class Emission:
         """From the first sequence of a task to the last."""
         k, t = self.k, self.text
         per_sequence = self.steady_depends()
-        # prologue values live in the scratch: whatever reads them reads memory
+        # what is read later of the prologue lives in the scratch: whatever reads it reads memory
         for s in k.prologue:
-            self.places.setdefault(s.out.id, self.array(f"w{s.out.id}", s.out.axes))
+            if s.out.id in self.lasting:
+                self.places.setdefault(s.out.id, self.array(f"w{s.out.id}", s.out.axes))
         for i, v in enumerate(k.totals):
             t.add(f"for (int64_t i = 0; i < {self.volume(v.axes)}; i++) r{i}[i] = 0;")
         if not per_sequence:
@@ -315,18 +330,21 @@ class Emission:
         for o in self.k.operands:
             if o.kind in ("run", "once") and o.var.id in self.places:
                 self.copy_in(o, self.places[o.var.id], sequence)
-        keep = {s.out.id for s in self.k.prologue}
-        self.write(list(self.k.prologue), keep)
+        self.hot = False
+        self.write(list(self.k.prologue), self.lasting)
+        self.hot = True
 
     def epilogue(self) -> None:
         """What is made of the sums, added to what earlier sequences gave."""
         if not self.k.totals:
             return
         goals = {v.id for v in self.k.totals}
+        self.hot = False
         for s in self.k.epilogue:
             if s.out.id in goals:
                 self.places.setdefault(s.out.id, self.array(f"w{s.out.id}", s.out.axes))
         self.write(list(self.k.epilogue), goals)
+        self.hot = True
         for i, v in enumerate(self.k.totals):
             self.text.add(f"for (int64_t i = 0; i < {self.volume(v.axes)}; i++) r{i}[i] += {self.places[v.id].base}[i];")
 

@@ -137,7 +137,10 @@ class NativeLowering(Lowering):
             del self.kernels[kernels:]
         if made is not None:
             rest = ", ".join(["run", *self.input_names().values(), "state"])
-            lines = ["if native.steps(self, run):", f"    return self.one_step_native({rest})", *lines]
+            # what a kernel computes the caller must not have given
+            inside = {n for region in self.choice.regions for n in region.names} if self.choice is not None else set()
+            free = "".join(f" and {text} is None" for n, text in self.input_names().items() if n in inside)
+            lines = [f"if native.steps(self, run){free}:", f"    return self.one_step_native({rest})", *lines]
         super().method(body, head, doc, lines)
         if made is not None:
             super().method(body, head.replace("def one_step(", "def one_step_native("), "The same, its arithmetic in C.", made)
@@ -221,6 +224,7 @@ class RegionText:
     def __init__(self, low: NativeLowering, m: Emitter, region: Region, s: Scope, number: int) -> None:
         self.low, self.m, self.region, self.s, self.number = low, m, region, s, number
         self.made: dict[tuple[object, ...], str] = {}
+        self.pairs: dict[int, Code] = {}
 
     def run(self) -> None:
         """All its lines."""
@@ -296,7 +300,12 @@ class RegionText:
             assert code.number, "a number"
             return code.text
         target = Layout(o.kind in ("step", "run"), o.kind == "step" and s.chain, axes)
-        if not code.number:
+        if not code.number and e.type == "complex" and source.part and code.type == "complex":
+            # both parts at once: their gradients are joined at once
+            if id(e) not in self.pairs:
+                self.pairs[id(e)] = m.assign(replace(code, text=f"native.parts({code.text})"), f"{m.equation}_parts", s)
+            code = replace(code, text=f"{self.pairs[id(e)].text}[{int(source.part == 'im')}]", type="real", level=ATOM)
+        elif not code.number:
             code = self.part(m.real(code) if e.type != "complex" else code, source.part)
         elif source.part == "im":
             code = Code("0", number=True)
@@ -352,7 +361,7 @@ class RegionText:
     def whole(self, parts: dict[str, str], layout: Layout, kind: x.Type, width: str) -> Code:
         """A value from its parts."""
         if "re" in parts:
-            text = f"fn.make_complex({parts['re']}, {parts['im']})"
+            text = f"native.joined({parts['re']}, {parts['im']})"
             return Code(text, layout, "complex", wide=width)
         text = parts[""]
         if kind == "bool":

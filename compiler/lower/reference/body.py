@@ -21,7 +21,7 @@ from seqc.compiler.lower.reference.layout import CHAIN, Code, Layout
 from seqc.compiler.lower.reference.prepare import prepared
 from seqc.compiler.lower.reference.program import called_keys, callees_first, check_scope, class_names, keeps_state
 from seqc.compiler.lower.reference.reshaping import scan_axes
-from seqc.compiler.lower.reference.schedule import Item, arrange, edges_of
+from seqc.compiler.lower.reference.schedule import Item, arrange, edges_of, needed
 from seqc.compiler.lower.reference.starts import Starts
 from seqc.compiler.lower.reference.statements import items, kept_text, note
 from seqc.compiler.lower.reference.streams import looks_ahead
@@ -253,27 +253,41 @@ class Lowering(Heads, Starts):
         return (*((self.chain,) if c.layout.chain else ()), *c.layout.axes)
 
     def step_lines(self) -> list[str]:
-        """The body of `one_step`, or the reason why there is none."""
-        try:
-            m = self.emitter("step")
-            self.prepare(m)
-            names = [n for n in self.names_needed if self.statement_of(n, frozenset())]
-            edges = edges_of(self.body, self.chain, names, frozenset())
-            self.check_streams()
-            items(m, arrange(self.body, names, edges, (), True), m.root)
-            self.finish(m, frozenset())
-            return self.whole(m, self.returned(m))
-        except Rejected as why:
-            d = why.diagnostics[0]
-            if not d.code.startswith("SEQ05"):
-                raise
-            where = f" ({self.source}:{d.span.line})" if d.span.line else ""
-            return [f"raise TypeError({(self.body.name + ' has no step: ' + d.message.replace(', so there is no step', '') + where)!r})"]
+        """The body of `one_step`, or the reason why there is none.
 
-    def check_streams(self) -> None:
+        What only losses read is left out where it alone needs more than this step."""
+        refused: Rejected | None = None
+        for names in (self.names_needed, self.outs_need()):
+            try:
+                return self.stepped([n for n in names if self.statement_of(n, frozenset())], names)
+            except Rejected as why:
+                if not why.diagnostics[0].code.startswith("SEQ05"):
+                    raise
+                refused = refused or why
+        assert refused is not None
+        d = refused.diagnostics[0]
+        where = f" ({self.source}:{d.span.line})" if d.span.line else ""
+        return [f"raise TypeError({(self.body.name + ' has no step: ' + d.message.replace(', so there is no step', '') + where)!r})"]
+
+    def outs_need(self) -> list[str]:
+        """The names that outs and states are computed from."""
+        found = set(needed(self.body, self.goals, frozenset()))
+        return [n for n in self.names_needed if n in found]
+
+    def stepped(self, names: list[str], read: list[str]) -> list[str]:
+        """The equations of `names` as one step."""
+        m = self.emitter("step")
+        self.prepare(m)
+        edges = edges_of(self.body, self.chain, names, frozenset())
+        self.check_streams(read)
+        items(m, arrange(self.body, names, edges, (), True), m.root)
+        self.finish(m, frozenset())
+        return self.whole(m, self.returned(m))
+
+    def check_streams(self, names: list[str]) -> None:
         """Refuses a step for what needs the whole of the chain (SEQ0505)."""
         indices = {i.name: i for i in self.body.indices}
-        for n in self.names_needed:
+        for n in names:
             v = self.table[n]
             for root in (v.value, v.start):
                 for e in x.walk(root) if root is not None else ():
@@ -284,11 +298,15 @@ class Lowering(Heads, Starts):
         m = self.emitter("losses")
         self.prepare(m)
         m.imported = dict(self.imported)
+        names = self.input_names()
         for v in self.inputs():
-            m.imported.setdefault(v.name, Code(v.name, m.declared(v, m.root), v.type))
-        names = [n for n in self.loss_names if n not in m.imported and n not in self.names_needed and self.statement_of(n, frozenset())]
-        edges = edges_of(self.body, self.chain, names, frozenset())
-        items(m, arrange(self.body, names, edges), m.root)
+            if v.name not in m.imported and v.name in self.loss_names and self.statement_of(v.name, frozenset()):
+                m.head.add(f"{names[v.name]} = values[{v.name!r}]")  # its default is computed here
+            else:
+                m.imported.setdefault(v.name, Code(v.name, m.declared(v, m.root), v.type))
+        wanted = [n for n in self.loss_names if n not in m.imported and n not in self.names_needed and self.statement_of(n, frozenset())]
+        edges = edges_of(self.body, self.chain, wanted, frozenset())
+        items(m, arrange(self.body, wanted, edges), m.root)
         for n in self.losses:
             v = self.table[n]
             code = m.lookup(n, m.root, v.span)

@@ -16,7 +16,7 @@ from seqc.compiler.lower.reference.histories import Field, History, histories_of
 from seqc.compiler.lower.reference.invokes import Place, places_of
 from seqc.compiler.lower.reference.layout import Code
 from seqc.compiler.lower.reference.names import Namer
-from seqc.compiler.lower.reference.program import keeps_state
+from seqc.compiler.lower.reference.program import keeps_state, looking_ahead
 from seqc.compiler.lower.reference.reshaping import scan_axes
 from seqc.compiler.lower.reference.schedule import Item, arrange, chain_of, closed, edges_of, needed
 
@@ -30,6 +30,8 @@ class Common:
         self.chain = chain_of(body)
         self.table = body.table
         self.operators: dict[str, list[str]] = {}
+        line, why = looking_ahead(program).get(body.key, (0, ""))
+        self.looks = f"{why} ({source}:{line})" if why else ""
         self.imported: dict[str, Code] = {}
         states = [v.name for v in body.values if v.kind == "state"]
         self.goals = [*body.outs, *(s for s in states if s not in body.outs)]

@@ -13,6 +13,7 @@ from seqc.compiler.ir import expr as x
 from seqc.compiler.ir.expr import Axes, Expr
 from seqc.compiler.lower.reference.emitter import Emitter, rule
 from seqc.compiler.lower.reference.layout import ADD, ATOM, BATCH, CHAIN, MUL, Code, Layout, aligned, moved, of_names, union
+from seqc.compiler.lower.reference.leaves import even
 from seqc.compiler.lower.reference.relations import mask_code
 from seqc.compiler.lower.reference.scope import Scope
 
@@ -276,16 +277,32 @@ def along(m: Emitter, e: x.Along, s: Scope) -> Code:
     extra = ""
     if e.fn == "topk" and e.count is not None:
         extra = f", {m.emit(e.count, s).text}"
-    if (
-        e.fn == "softmax"
-        and not mask
-        and any(isinstance(n, x.Literal_) and n.value in (float("inf"), float("-inf")) for n in x.walk(e.arg))
-    ):
+    if e.fn == "softmax" and excludes(m, e.arg):
         extra = ", sparse=True"
     if e.fn in ("fft", "ifft"):
         mask = ""
+        for a in gone:
+            if maskable(m, a):
+                axis = m.chain if a == CHAIN else a
+                even(m, axis, f"{e.fn} over {axis}", e.span.line)
     zeros = frozenset(a for a in gone if mask) if e.fn == "softmax" else code.zeros
     return Code(f"fn.{e.fn}({code.text}, {where}{extra}{mask})", code.layout, e.type, wide=code.wide, zeros=zeros)
+
+
+def excludes(m: Emitter, e: x.Expr) -> bool:
+    """Whether an infinity is written into a value or into what it is made of at this step: rows may then hold nothing but -inf."""
+    seen: set[str] = set()
+    stack = [e]
+    while stack:
+        for n in x.walk(stack.pop()):
+            if isinstance(n, x.Literal_) and n.value in (float("inf"), float("-inf")):
+                return True
+            if isinstance(n, x.Read) and n.name in m.table and n.name not in seen:
+                seen.add(n.name)
+                value = m.table[n.name].value
+                if value is not None:
+                    stack.append(value)
+    return False
 
 
 def square(m: Emitter, e: x.Along, code: Code) -> Code:

@@ -125,7 +125,8 @@ def called(
     state = held_state(m, place, s)
     codes = [c for _, c in (*args, *starts, *params) if c.text != "None"]
     cell = bool(m.body.topology)
-    steps = s.chain and (any(c.layout.chain for c in codes) or (cell and e.inline and bool(e.along)))
+    along = not cell and any(caller == m.chain for _, caller, _ in e.along)  # a cell that has nothing but `once` inputs
+    steps = s.chain and (any(c.layout.chain for c in codes) or (cell and e.inline and bool(e.along)) or along)
     batch = any(c.layout.batch for c in codes) or (cell and e.inline and bool(e.along)) or bool(state)
     if m.mode in ("build", "start") and not codes:
         batch = False

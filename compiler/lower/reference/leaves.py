@@ -73,6 +73,14 @@ def _number(m: Emitter, e: x.Number, s: Scope) -> Code:
     return Code(text, Layout(False, False, (e.of,)), "int")
 
 
+def even(m: Emitter, axis: str, what: str, line: int) -> None:
+    """A line that refuses sequences of several lengths along an axis, for what has no meaning over padding."""
+    if m.mode in ("build", "start") or f"even {axis}" in m.root.known:
+        return
+    m.root.known[f"even {axis}"] = Code("")
+    m.root.block.add(f"run.even({axis!r}, {f'{what} ({m.source}:{line})'!r})")
+
+
 @rule(x.Length)
 def _length(m: Emitter, e: x.Length, s: Scope) -> Code:
     if e.of[:1].isupper() or "." in e.of or e.of in m.internal:
@@ -81,8 +89,11 @@ def _length(m: Emitter, e: x.Length, s: Scope) -> Code:
     if m.extents == "whole" and not (i is not None and (i.static or i.of[:1].isupper())) and e.of not in m.axis_sizes:
         return Code(f"run.whole({e.of!r})", Layout(), "int", number=True)
     if m.extents or i is not None and (i.static or i.of[:1].isupper()):
+        if not (i is not None and (i.static or i.of[:1].isupper())):
+            even(m, e.of, f"an axis made of len({e.of})", e.span.line)
         return Code(m.size(e.of, s), Layout(), "int", number=True)
     if e.of in m.axis_sizes:
+        even(m, e.of, f"len({e.of})", e.span.line)
         return Code(m.axis_sizes[e.of], Layout(), "int", number=True)
     return Code(f"run.count({e.of!r})", Layout(True), "int")
 

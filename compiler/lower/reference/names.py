@@ -23,16 +23,17 @@ GLOBAL = frozenset(
     number values""".split()
 )
 MODULE = frozenset(
-    """T_destination add_module adopt apply begun bfloat16 binding buffers build call_super_init child children compile complex_dtype
-    const const_default constant cpu cuda descend dims double dtype dump_patches eval execute explain extra_repr field_axes float
-    forward get_buffer get_extra_state get_parameter get_submodule half held hole init_state initial ipu levels load_state_dict loss
-    losses make make_levels modules module mtia named_buffers named_children named_modules named_parameters one_step own parameter
-    parameters place plain_start project range_length register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
-    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
-    register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
-    register_state_dict_pre_hook requires_grad_ reset_parameters sequence set_extra_state set_submodule setting share_memory sizes start
-    state_dict step target to to_empty train training type xpu zero_grad TABLE STATE OUTS LOSSES SITES REPORT DOC KERNELS LEFT
-    TRITON TRITON_LEFT TRITON_SERIAL sequence_given""".split()
+    """T_destination add_module adopt apply begun bfloat16 binding buffers build call_super_init child children compile
+    complex_dtype const const_default constant cpu cuda descend dims double dtype dump_patches eval execute explain extra_repr
+    field_axes float forward get_buffer get_extra_state get_parameter get_submodule half held hole init_state initial ipu levels
+    load_state_dict looks loss losses make make_levels modules module mtia named_buffers named_children named_modules
+    named_parameters one_step own parameter parameters place plain_start project range_length register_backward_hook
+    register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ reset_parameters sequence set_extra_state
+    set_submodule setting share_memory sizes sizes_in start state_dict step target to to_empty train training type xpu zero_grad
+    TABLE STATE OUTS LOSSES SITES REPORT DOC KERNELS LEFT TRITON TRITON_LEFT TRITON_SERIAL
+    sequence_given""".split()
 )
 SOFT = frozenset(keyword.softkwlist)
 PYTHON = frozenset(keyword.kwlist) | SOFT | frozenset(dir(builtins))

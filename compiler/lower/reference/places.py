@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seqc.compiler.ir import expr as x
+from seqc.compiler.lower.reference import relations
 from seqc.compiler.lower.reference.emitter import Emitter, refuse, rule
 from seqc.compiler.lower.reference.fields import wrapped_start
 from seqc.compiler.lower.reference.layout import (
@@ -54,6 +55,10 @@ def at_place(m: Emitter, e: x.Read, code: Code, mv: x.Move, s: Scope) -> Code:
             start = replace(start, text=f"{start.at_least(ATOM)}.unsqueeze({code.layout.dim(axis)})")
         return replace(code, text=f"arrays.shifted({code.text}, {code.layout.dim(axis)}, {steps.text}, {start.text})", level=ATOM)
     index = m.emit(mv.index, s)
+    if mv.kind == "gather" and relations.over_chain(m, axis) and not index.number:
+        from seqc.compiler.lower.reference.lags import row_of
+
+        index = row_of(m, index, mv.index, relations.kept(m, axis, s), s)
     if mv.kind == "window":
         place = Code(f"torch.arange({m.size(axis, s)}, device=run.device)", Layout(False, False, (axis,)), "int")
         target = union([place.layout, index.layout], (axis, *index.layout.axes))

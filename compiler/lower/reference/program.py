@@ -5,6 +5,7 @@ Refuses: SEQ0512 to SEQ0514, what later issues bring (grids, trees, graphs, valu
 
 from __future__ import annotations
 
+from seqc.compiler.check.rules.looks_ahead import where
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.emitter import refuse
@@ -67,6 +68,21 @@ def callees_first(program: spec.Program) -> list[str]:
             stack.append((key, True))
             stack.extend((k, False) for k in reversed(called_keys(program.bodies[key])))
     return done
+
+
+_looking: list[tuple[spec.Program, dict[str, tuple[int, str]]]] = []
+
+
+def looking_ahead(program: spec.Program) -> dict[str, tuple[int, str]]:
+    """The bodies that look ahead along their chain, with the line and the reason. The last program's answer is kept."""
+    if not _looking or _looking[0][0] is not program:
+        found: dict[str, tuple[int, str]] = {}
+        for key in callees_first(program):
+            why = where(program.bodies[key], set(found))
+            if why is not None:
+                found[key] = why
+        _looking[:] = [(program, found)]
+    return _looking[0][1]
 
 
 def called_keys(body: spec.Body) -> list[str]:

@@ -49,9 +49,15 @@ def split(m: Emitter, e: x.Split, s: Scope) -> Code:
     (axis,) = as_names(m, (e.axis,))
     if axis not in code.layout.names:
         return code
+    from seqc.compiler.lower.reference.contractions import maskable
+
     dim = code.layout.dim(axis)
     inner_known = known_size(m, e.inner)
     what = f"split of {e.axis} ({m.source}:{e.span.line})"
+    if e.axis == m.chain or maskable(m, e.axis):
+        here = "run.length" if axis == CHAIN else m.size(e.axis, s)
+        frame = m.size(e.inner, s) if inner_known else None
+        s.block.add(f"run.framed({e.axis!r}, {e.outer!r}, {here}, {frame}, {what!r})")
     if inner_known:
         text = f"arrays.split({code.text}, {dim}, {m.size(e.inner, s)}, {what!r})"
     else:
@@ -101,7 +107,18 @@ def merge(m: Emitter, e: x.Merge, s: Scope) -> Code:
 def concat(m: Emitter, e: x.Concat, s: Scope) -> Code:
     """`concat(a, b, over = N)`."""
     (new,) = as_names(m, (e.axis,))
+    from seqc.compiler.lower.reference.contractions import maskable
+    from seqc.compiler.lower.reference.leaves import even
+
     stepless(m, s, e, (e.axis, *e.over), "`concat`")
+    for n, (over, place) in enumerate(zip(e.over, as_names(m, e.over), strict=True)):
+        if not over or not maskable(m, place) or m.mode == "step":
+            continue
+        if n < len(e.over) - 1 or over in e.over[:-1]:
+            even(m, over, f"concat over {over}", e.span.line)
+        elif e.axis != m.chain:
+            before = " + ".join(m.size(o, s) if o else "1" for o in e.over[:-1]) or "0"
+            s.block.add(f"run.behind({over!r}, {e.axis!r}, {before})")
     parts: list[Code] = []
     codes = [m.emit(a, s) for a in e.args]
     renamed: list[Code] = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from seqc.compiler.graph.joins import joins
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.lower.reference.layout import CHAIN
@@ -28,6 +29,13 @@ def size_tree(e: x.Expr) -> Any:
             parts = [size_tree(a) for a in args]
             return None if any(p is None for p in parts) else (fn, *parts)
     return None
+
+
+def names(tree: Any) -> set[str]:
+    """The dims that a size expression reads."""
+    if isinstance(tree, str):
+        return {tree}
+    return set().union(*(names(t) for t in tree[1:])) if isinstance(tree, tuple) else set()
 
 
 def literal(v: Any) -> str:
@@ -92,6 +100,16 @@ def table_text(low: Common) -> list[str]:
     lines = [(d.name, str(d.span.line)) for d in b.dims] + [(v.name, str(v.span.line)) for v in consts]
     if lines:
         rows.append(("lines", dict_text(lines)))
+    if low.looks:
+        rows.append(("looks", repr(low.looks)))
+    required = next((r for r in b.requirements if r.word == "causal"), None)
+    if required is not None:
+        rows.append(("causal", str(required.span.line or 1)))
+    known = {d.name for d in b.dims}
+    joined = [(j.dim, size_tree(j.size), j.name, j.span.line) for j in joins(b)]
+    joined = [j for j in joined if j[1] is not None and known.issuperset(names(j[1]))]
+    if joined:
+        rows.append(("joins", literal(tuple(joined))))
     out = ["TABLE = Table("]
     for k, v in rows:
         out.append(f"    {k}={v},")
