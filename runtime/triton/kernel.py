@@ -22,7 +22,7 @@ from torch import Tensor
 
 from seqc.runtime.native.kernel import Kernel as NativeKernel
 from seqc.runtime.native.kernel import Pass as NativePass
-from seqc.runtime.triton.blocks import LEAST, TILE, Blocks, choose, power
+from seqc.runtime.triton.blocks import LEAST, PROGRAMS, TILE, Blocks, choose, power
 from seqc.runtime.triton.device import interpreting
 from seqc.runtime.triton.names import Lazy
 
@@ -64,9 +64,10 @@ class Pass(NativePass):
         return self.steps(sizes) if self.tiles else CHUNK
 
     def steps(self, sizes: dict[str, int]) -> int:
-        """Steps of a tile: fewer where values are large."""
-        size = max((math.prod(min(power(sizes[a]), LEAST if a == self.lanes else 16) for a in axes) for axes in self.arrays), default=1)
-        return max(8, min(STEPS, 2 * STEPS * LEAST // power(size)))
+        """Steps of a tile: fewer where the values of one step are large or many are carried."""
+        block = dict(zip(self.axes, choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST).axes, strict=True))
+        size = max((math.prod(block[a] for a in axes) for axes in self.arrays), default=1)
+        return max(4, min(STEPS, STEPS * LEAST // power(size * max(1, len(self.starts)))))
 
     def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
         """How much one program takes."""
