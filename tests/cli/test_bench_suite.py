@@ -136,6 +136,13 @@ def test_a_peer_that_is_not_there_or_fails_is_named() -> None:
     assert {(f.status, f.reason) for f in found} == {("failed", "a library's own mistake")}
 
 
+def test_a_case_that_needs_other_instructions_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = next(r for r in ROWS if r.name == "bf16-dense")
+    monkeypatch.setattr(duel, "instructions", lambda: {"avx2"})
+    found = duel.measured(row, tiny(row.cases[0]), QUICK, lambda what: None)
+    assert {(f.status, f.reason) for f in found} == {("skipped", "this machine has no avx512_bf16")}
+
+
 def test_thresholds_may_flip_on_roundings_and_no_more() -> None:
     a, b = torch.zeros(1, 1000), torch.zeros(1, 1000)
     b[0, :1] = 1.0
