@@ -1,6 +1,6 @@
 """Everything a run of the compiler can be told, in one record; checked where it comes in, never changed afterwards.
 
-Environment variables that are read, here and nowhere else:
+Environment variables that are read here (SEQC_REFERENCE also where modules run, in `runtime.native.choice`):
 
     SEQC_CACHE_DIR    folder for compiled modules (default: `seqc` in the user's cache folder)
     SEQC_DUMP         stages to print on standard error while compiling: `plan,code` or `all`

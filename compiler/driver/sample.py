@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from seqc.compiler.driver.sizes import Sizes
 from seqc.compiler.driver.usage import Unusable
 from seqc.compiler.graph.sizes import evaluate
-from seqc.compiler.ir.expr import Draw, Expr, reads, walk
+from seqc.compiler.ir.expr import Draw, Expr, Split, reads, walk
 from seqc.compiler.ir.spec import Body, Value
 
 if TYPE_CHECKING:
@@ -103,6 +103,13 @@ def lengths_of(body: Body, sizes: Sizes, time: int, free: int = LENGTH) -> dict[
     for index in body.indices:
         if index.of in out:
             out.setdefault(index.name, out[index.of])
+    carried = {a for v in body.values if v.kind == "input" for a in v.axes or ()}
+    open_ = {i.name for i in body.indices if i.low is None and not i.of and i.name in carried and i.name != "t"}
+    for v in body.values:
+        for e in walk(v.value) if v.value is not None else ():
+            # `split(z, hy = [y, I])` where inputs have both: one length follows from the other
+            if isinstance(e, Split) and {e.axis, e.outer} <= open_ and e.inner in sizes:
+                out[e.axis] = out[e.outer] * sizes[e.inner]
     return out
 
 

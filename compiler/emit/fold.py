@@ -19,7 +19,7 @@ def folded(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _folded(line: str) -> list[str]:
-    if len(line) <= WIDTH or line.lstrip().startswith(("#", '"', "'")) or '"""' in line:
+    if len(line) <= WIDTH or line.lstrip().startswith("#") or '"""' in line:
         return [line]
     group = _widest(line)
     if group is None:

@@ -45,7 +45,7 @@ def ready(module: Any, run: Run) -> bool:
 def steps(module: Any, run: Run) -> bool:
     """Whether this run of a module goes through its kernels."""
     if module.backend == "triton":
-        return not run.watch and run.dtype.is_floating_point and (run.device.type != "cpu" or on_gpu())
+        return not choice.reference and not run.watch and run.dtype.is_floating_point and (run.device.type != "cpu" or on_gpu())
     return (
         module.backend != "reference"
         and not choice.reference

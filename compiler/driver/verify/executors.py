@@ -58,7 +58,7 @@ def no_kernel(error: Exception) -> bool:
 
 EXECUTORS: tuple[Executor, ...] = (
     Executor("reference", lambda components: legal_everywhere(components, ("sequential",))),
-    Executor("native", lambda components: ["sequential"], missing=_no_compiler, only_asked=True),
+    Executor("native", lambda components: ["sequential"], missing=_no_compiler),
     Executor("triton", lambda components: ["sequential"], missing=_no_device, only_asked=True),
 )
 """All that are built, the reference first."""

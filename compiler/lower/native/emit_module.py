@@ -137,7 +137,10 @@ class NativeLowering(Lowering):
             del self.kernels[kernels:]
         if made is not None:
             rest = ", ".join(["run", *self.input_names().values(), "state"])
-            lines = ["if native.steps(self, run):", f"    return self.one_step_native({rest})", *lines]
+            # what a kernel computes the caller must not have given
+            inside = {n for region in self.choice.regions for n in region.names} if self.choice is not None else set()
+            free = "".join(f" and {text} is None" for n, text in self.input_names().items() if n in inside)
+            lines = [f"if native.steps(self, run){free}:", f"    return self.one_step_native({rest})", *lines]
         super().method(body, head, doc, lines)
         if made is not None:
             super().method(body, head.replace("def one_step(", "def one_step_native("), "The same, its arithmetic in C.", made)
