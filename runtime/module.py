@@ -31,6 +31,7 @@ class Module(Running):
     REPORT: ClassVar[str] = ""
     DOC: ClassVar[str] = ""
     KERNELS: ClassVar[tuple[Any, ...]] = ()
+    DECODE: ClassVar[tuple[Any, ...]] = ()
     LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     TRITON: ClassVar[tuple[Any, ...]] = ()
     TRITON_SERIAL: ClassVar[str] = ""

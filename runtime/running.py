@@ -16,6 +16,7 @@ from torch import Tensor
 from seqc.runtime import calls
 from seqc.runtime.binding import BindingError
 from seqc.runtime.containers import Tree
+from seqc.runtime.native import decode
 from seqc.runtime.packing import Packed, checked_lengths, cut, flipped, padding_replaced
 from seqc.runtime.run import Run, tensors
 from seqc.runtime.tables import Axes, Input, Table
@@ -27,6 +28,7 @@ class Running(Tree):
     TABLE: ClassVar[Table]
     OUTS: ClassVar[type | None] = None
     LOSSES: ClassVar[type | None] = None
+    DECODE: ClassVar[tuple[Any, ...]] = ()
     sizes: dict[str, int]
 
     def sequence(self, run: Run, *inputs: Any) -> tuple[dict[str, tuple[Any, Axes]], Any, dict[str, Any]]:
@@ -275,9 +277,14 @@ class Running(Tree):
         step: bool = False,
     ) -> Any:
         watch = tuple(watch)
+        short = step and bool(self.DECODE) and reset is None and not watch
+        if short and (found := decode.step(self, given, state)) is not None:
+            return found
         run, values, packed = self._prepared(given, state, lengths, cu_seqlens, reset, watch, step, False)
         outs, after = self.execute(run, values, state)
         result = self._finished(run, outs, packed, step)
+        if short:
+            decode.learn(self, given, state)
         if not watch:
             return result, after
         return result, after, self._watched(run, watch, packed, step)

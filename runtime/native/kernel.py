@@ -147,11 +147,15 @@ class Plan:
         addresses += [0 if x is None else x.data_ptr() for x in made]
         p = (ctypes.c_void_p * len(addresses))(*addresses)
         c = (ctypes.c_double * len(self.numbers))(*(operands[i] for i in self.numbers)) if self.numbers else None
-        if self.function(self.sizes, p, self.steps, c, 1 if self.small else torch.get_num_threads()):
-            raise MemoryError("no memory for the scratch of a kernel")
+        self.run(p, c, 1 if self.small else torch.get_num_threads())
         if any(self.shares):
             made = [x.sum(0) if share and x is not None else x for x, share in zip(made, self.shares, strict=True)]
         return made
+
+    def run(self, addresses: Any, numbers: Any, threads: int) -> None:
+        """The bare call, on ctypes' arrays of addresses (operands, then results) and numbers. Raises MemoryError."""
+        if self.function(self.sizes, addresses, self.steps, numbers, threads):
+            raise MemoryError("no memory for the scratch of a kernel")
 
 
 class Kernel:

@@ -100,6 +100,7 @@ class Chooser:
         for i in items:
             for n in i.names():
                 self.reads[n] = frozenset(r.name for e in parts_of(body, self.table[n]) for r in x.reads(e))
+        self.whole = False
         self.loops = frozenset(n for i in items if i.kind == "time" for n in i.names())
         self.single = {i.name for i in items if i.kind == "statement" and self.plain_equation(i.name)}
 
@@ -158,6 +159,7 @@ class Chooser:
         t = Tracer(self.body, self.chain, self.axes(inside), inside, masked)
         t.room = [frozenset(a for a in self.table[n].axes or () if a != self.chain) for n in inside]
         t.dense = self.loops
+        t.whole = self.whole
         return t
 
     # ---- axes ---------------------------------------------------------------------------------------------------------

@@ -102,6 +102,7 @@ class Tracer:
         self._reading: set[str] = set()
         self._roots: list[Expr] = []
         self.dense: frozenset[str] = frozenset()
+        self.whole = False  # layers of what comes from outside are computed here too
         self._dense = False
         self.room: list[frozenset[str]] = []
         self.masks: dict[str, Arg] = {}
@@ -266,7 +267,7 @@ class Tracer:
         return made
 
     def _trace(self, e: Expr) -> Value:
-        if not self.depends(e) and not self.worth(e):
+        if not self.depends(e) and not self.worth(e) and not self.taken(e):
             return self.leaf(e)
         match e:
             case x.Read():
@@ -296,11 +297,16 @@ class Tracer:
                 return self.norm(e)
         raise Unfit(f"{type(e).__name__.lower()} of a value that changes with the state")
 
+    def taken(self, e: Expr) -> bool:
+        """Whether an expression of inputs alone is computed here because everything is."""
+        kinds = x.Apply | x.Contract | x.Reduce | x.Rename | x.Expand | x.Norm | x.Along
+        return self.whole and isinstance(e, kinds) and self.kind_of(e) in ("step", "run")
+
     def layered(self, a: Expr, b: Expr, over: Axes) -> Value | None:
         """A product of a weight with a value that changes with the state; None where it is none of this kind."""
-        if self.depends(a) == self.depends(b):
+        value, weight = (a, b) if self.depends(a) or self.whole and self.kind_of(b) == "once" else (b, a)
+        if self.depends(weight) or not self.depends(value) and not self.taken(value) and not self.whole:
             return None
-        value, weight = (a, b) if self.depends(a) else (b, a)
         if self.kind_of(weight) not in ("once", "run") or self.chain in over:
             return None
         inner, names = unnamed(value)
@@ -490,7 +496,7 @@ class Tracer:
             else:
                 flat.append(n)
         layers = [a for a in flat if isinstance(a, x.Contract) and not self.depends(a)]
-        if not layers:
+        if not layers or self.whole:
             return flat
         extra = [a for a in flat if isinstance(a, x.Read) and a.name not in self.inside and self.kind_of(a) == "once"]
         group = [a for a in flat if any(a is g for g in (*layers, *extra))]

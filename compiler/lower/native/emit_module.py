@@ -19,6 +19,7 @@ from seqc.compiler.ir.kernel import Kernel, Operand
 from seqc.compiler.lower.kernels.region import Choice, Chooser, Form, Region
 from seqc.compiler.lower.kernels.trace import Source
 from seqc.compiler.lower.native.emit import Made, made
+from seqc.compiler.lower.native.emit_decode import Decode, decode
 from seqc.compiler.lower.reference.body import Class, Lowering, callees_first, check_scope, class_names, loops
 from seqc.compiler.lower.reference.emitter import Emitter
 from seqc.compiler.lower.reference.layout import ATOM, Code, Layout, moved
@@ -36,6 +37,7 @@ class Native:
     left     loops over time that stay as they are, with the reason
     made     the C functions of its kernels
     kernels  the kernels themselves
+    decode   the whole step as one kernel, where it is one
     """
 
     name: str
@@ -43,6 +45,7 @@ class Native:
     left: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     made: list[Made] = field(default_factory=list)
     kernels: list[Kernel] = field(default_factory=list)
+    decode: Decode | None = None
 
     def inside(self) -> list[tuple[str, ...]]:
         """What each kernel computes."""
@@ -63,6 +66,8 @@ class Native:
             out.append(")")
         if self.left:
             out.append(f"{self.name}.LEFT = {tuple(self.left)!r}")
+        if self.decode is not None:
+            out += self.decode.lines(self.name)
         return out
 
 
@@ -128,6 +133,8 @@ class NativeLowering(Lowering):
     def step_method(self, body: list[str], head: str, doc: str, lines: list[str]) -> None:
         """`one_step`, and beside it the same through the kernels of `sequence`."""
         made = None
+        if not (lines and lines[0].startswith("raise ")) and not self.has_grad:
+            self.native.decode = self.whole_step()
         if self.choice is not None and not (lines and lines[0].startswith("raise ")):
             kernels = len(self.kernels)
             try:
@@ -144,6 +151,16 @@ class NativeLowering(Lowering):
         super().method(body, head, doc, lines)
         if made is not None:
             super().method(body, head.replace("def one_step(", "def one_step_native("), "The same, its arithmetic in C.", made)
+
+    def whole_step(self) -> Decode | None:
+        """The step as one kernel."""
+        names = [n for n in self.names_needed if self.statement_of(n, frozenset())]
+        m = self.emitter("step")
+        fields = {n: (m.fields[m.field_of(n)].field, tuple(m.fields[m.field_of(n)].axes)) for n in self.histories}
+        plain = all(h.kind == "last" for h in self.histories.values()) and len(fields) == len(m.fields) and not self.loss_names
+        if not plain or any(self.table[n].level for n in (*names, *fields)):
+            return None
+        return decode(self.body, self.chain, names, fields, 1)
 
     def native_step_lines(self, choice: Choice) -> list[str]:
         """The body of `one_step_native`."""

@@ -25,30 +25,26 @@ def recorded(run: Callable[[], Any]) -> RawCalls:
     from seqc.runtime.native.kernel import Plan
 
     found = RawCalls([], [])
-    original = Plan.call
+    original, bare = Plan.call, Plan.run
+
+    def noted(plan: Plan, addresses: Any, numbers: Any, threads: int) -> None:
+        found.calls.append((plan.function, (plan.sizes, addresses, plan.steps, numbers, threads)))
+        bare(plan, addresses, numbers, threads)
 
     def call(plan: Plan, operands: Sequence[Any]) -> Any:
-        function = plan.function
         operands = list(operands)
         for i, kind, whole in plan.fixes:  # what has to be converted is converted here, so that it is held
             fixed = operands[i].to(kind)
             operands[i] = fixed.contiguous() if whole else fixed
-
-        def noting(*arguments: Any) -> Any:
-            found.calls.append((function, arguments))
-            return function(*arguments)
-
-        plan.function = noting
-        try:
-            made = original(plan, operands)
-        finally:
-            plan.function = function
+        made = original(plan, operands)
         found.kept.append((operands, made))
         return made
 
     setattr(Plan, "call", call)  # noqa: B010
+    setattr(Plan, "run", noted)  # noqa: B010
     try:
         found.kept.append(run())
     finally:
         setattr(Plan, "call", original)  # noqa: B010
+        setattr(Plan, "run", bare)  # noqa: B010
     return found

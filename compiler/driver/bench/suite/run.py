@@ -15,13 +15,14 @@ from dataclasses import replace
 from seqc.compiler.diagnostics.suggest import did_you_mean
 from seqc.compiler.driver import sizes
 from seqc.compiler.driver.bench.suite import cold, decode, duel, machine, memory, training
-from seqc.compiler.driver.bench.suite.contestants import Peer, peer, target_of
+from seqc.compiler.driver.bench.suite.contestants import Peer, layer_of, peer, target_of
 from seqc.compiler.driver.bench.suite.report import Figure, Report
 from seqc.compiler.driver.bench.suite.rows import NAMES, OUT_OF_SCOPE, ROWS, Case, Row
 from seqc.compiler.driver.pipeline import compiled
 from seqc.compiler.driver.target import principal
 from seqc.compiler.driver.usage import Unusable
 from seqc.compiler.frontend.bundled import all_bundled
+from seqc.compiler.ir.spec import Body
 
 SUITES = ("cpu",)
 
@@ -103,5 +104,16 @@ def in_scope() -> list[tuple[str, str, dict[str, int]]]:
             continue
         body = principal(entry.stem, compiled(target_of(entry.name)).bodies)
         if body is not None:
-            out.append((entry.name, body.name, next(sizes.small(body))))
+            out.append((entry.name, body.name, _fitting(entry.name, body)))
     return out
+
+
+def _fitting(spec: str, body: Body) -> dict[str, int]:
+    """The smallest sizes that a layer takes, its calls included."""
+    for found in sizes.small(body):
+        try:
+            layer_of(spec, body.name, found, "reference")
+        except ValueError:
+            continue
+        return dict(found)
+    raise LookupError(f"no small sizes fit {spec}:{body.name}")
