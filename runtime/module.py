@@ -17,6 +17,7 @@ from seqc.runtime import binding as sizes_of
 from seqc.runtime import calls
 from seqc.runtime.binding import BindingError
 from seqc.runtime.containers import Tree
+from seqc.runtime.newton import Report, Settings, settings
 from seqc.runtime.run import Run, choose, map_state
 from seqc.runtime.running import Running
 from seqc.runtime.tables import Axes, Input, Site, Table
@@ -34,6 +35,9 @@ class Module(Running):
     LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     TRITON: ClassVar[tuple[Any, ...]] = ()
     TRITON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
+    NEWTON: ClassVar[tuple[Any, ...]] = ()
+    NEWTON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
+    SCAN: ClassVar[str] = "auto"
 
     def __init_subclass__(cls) -> None:
         """The spec's own words stand in the class's docstring."""
@@ -59,8 +63,13 @@ class Module(Running):
 
             demand(type(self), backend)
         self.backend = backend
-        if scan not in ("auto", "sequential"):
-            raise ValueError(f"{table.name}: the reference runs scan='sequential' (or 'auto'), not {scan!r}")
+        # what the spec's schedule says holds where it can: the result is the same
+        self.report = Report()
+        self.newton = settings(self.SCAN) if scan == "auto" else settings(scan)
+        if self.newton is None and scan not in ("auto", "sequential"):
+            raise ValueError(f"{table.name}: scan={scan!r} is not there; there are 'auto', 'sequential' and 'newton'")
+        if scan not in ("auto", "sequential") and backend not in ("auto", "native"):
+            raise ValueError(f"{table.name}: scan={scan!r} is the native backend's, not that of backend={backend!r}")
         given = {k[:-1] if k.endswith("_") and k[:-1] in (*table.dims, *table.holes, *table.consts) else k: v for k, v in given.items()}
         for name in given:
             if name not in table.dims and name not in table.holes and name not in table.consts:
@@ -92,7 +101,29 @@ class Module(Running):
             for name in table.consts:
                 self._bind_const(name, given)
         self.build({"device": device, "dtype": dtype, "backend": backend})
+        if scan != "auto":
+            self._scan_everywhere(self.newton)
         self.reset_parameters()
+
+    def _scan_everywhere(self, newton: Settings | None) -> None:
+        """What was asked for holds for called bodies too. Raises NoKernel where it holds nowhere, NoCompiler."""
+        from seqc.runtime.native.calls import demand_newton
+        from seqc.runtime.native.toolchain import find_toolchain
+
+        if newton is not None:
+            find_toolchain()
+            demand_newton(self)
+        for m in self.modules():
+            if isinstance(m, Module):
+                m.newton = newton
+
+    def newton_report(self) -> Report:
+        """What Newton's method did in this layer and those below since they were made: iterations, residuals, fall backs."""
+        joined = Report()
+        for m in self.modules():
+            if isinstance(m, Module):
+                joined.join(m.report)
+        return joined
 
     def _solve_from(self, name: str, value: Tensor, dims: dict[str, Any]) -> None:
         axes: Axes = self.TABLE.consts[name][0]

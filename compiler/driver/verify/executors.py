@@ -31,6 +31,14 @@ def legal_everywhere(components: Components, offered: Sequence[str]) -> list[str
     return [m for m in offered if m == "sequential" or any(c["modes"].get(m, {}).get("legal") for c in components)]
 
 
+def native_modes(components: Components) -> list[str]:
+    """One step after the other, and Newton's method where the Jacobian of a component is diagonal or made of small blocks."""
+    from seqc.compiler.plan.choose_scan import SMALL
+
+    solved = any(c["modes"].get("newton", {}).get("legal") and c.get("structure") in SMALL for c in components)
+    return ["sequential", "newton"] if solved else ["sequential"]
+
+
 def _no_compiler() -> str:
     """Why native code cannot be made here; "" where it can."""
     from seqc.runtime.native.errors import NoCompiler
@@ -58,7 +66,7 @@ def no_kernel(error: Exception) -> bool:
 
 EXECUTORS: tuple[Executor, ...] = (
     Executor("reference", lambda components: legal_everywhere(components, ("sequential",))),
-    Executor("native", lambda components: ["sequential"], missing=_no_compiler),
+    Executor("native", native_modes, missing=_no_compiler),
     Executor("triton", lambda components: ["sequential"], missing=_no_device, only_asked=True),
 )
 """All that are built, the reference first."""

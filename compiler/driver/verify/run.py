@@ -136,7 +136,7 @@ def _program(
 
 def _modes(executor: Executor, components: Components, scan: str) -> list[str]:
     offered = executor.modes(components)
-    return offered if scan == "auto" else [m for m in offered if m == scan.partition("(")[0]]
+    return offered if scan == "auto" else [scan for m in offered if m == scan.partition("(")[0]]
 
 
 def _subject(body: Body, make: Make, cell: Mapping[str, Any], sizes: Mapping[str, int], given: tuple[str, ...]) -> Subject:
