@@ -34,6 +34,7 @@ class Module(Running):
     KERNELS: ClassVar[tuple[Any, ...]] = ()
     LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     TRITON: ClassVar[tuple[Any, ...]] = ()
+    TRITON_SERIAL: ClassVar[str] = ""
     TRITON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     NEWTON: ClassVar[tuple[Any, ...]] = ()
     NEWTON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
@@ -61,15 +62,18 @@ class Module(Running):
         if backend in ("native", "triton"):
             from seqc.runtime.native.calls import demand
 
-            demand(type(self), backend)
+            demand(type(self), backend, scan)
         self.backend = backend
-        # what the spec's schedule says holds where it can: the result is the same
         self.report = Report()
-        self.newton = settings(self.SCAN) if scan == "auto" else settings(scan)
-        if self.newton is None and scan not in ("auto", "sequential"):
-            raise ValueError(f"{table.name}: scan={scan!r} is not there; there are 'auto', 'sequential' and 'newton'")
-        if scan not in ("auto", "sequential") and backend not in ("auto", "native"):
-            raise ValueError(f"{table.name}: scan={scan!r} is the native backend's, not that of backend={backend!r}")
+        # what the spec's own schedule says holds where it can: the result is the same
+        self.newton = settings(self.SCAN if scan == "auto" else scan)
+        runs = {"associative": ("triton",)}.get(scan, ("auto", "native") if scan != "auto" and self.newton is not None else ())
+        if scan not in ("auto", "sequential") and backend not in runs:
+            raise ValueError(
+                f"{table.name}: backend={backend!r} has no scan={scan!r}; backend='triton' runs 'associative', backend='native' 'newton', "
+                "every backend 'sequential' and 'auto'"
+            )
+        self._scan = scan
         given = {k[:-1] if k.endswith("_") and k[:-1] in (*table.dims, *table.holes, *table.consts) else k: v for k, v in given.items()}
         for name in given:
             if name not in table.dims and name not in table.holes and name not in table.consts:
@@ -100,7 +104,7 @@ class Module(Running):
         with torch.no_grad():
             for name in table.consts:
                 self._bind_const(name, given)
-        self.build({"device": device, "dtype": dtype, "backend": backend})
+        self.build({"device": device, "dtype": dtype, "backend": backend, "scan": "auto" if self.newton is not None else scan})
         if scan != "auto":
             self._scan_everywhere(self.newton)
         self.reset_parameters()

@@ -35,12 +35,14 @@ def run(args: argparse.Namespace) -> int:
     from seqc.compiler.driver.layers import maker
     from seqc.compiler.driver.pipeline import compiled
     from seqc.compiler.driver.target import target_of
+    from seqc.compiler.driver.verify.executors import prepare
     from seqc.compiler.driver.verify.run import verified
 
     options = options_of(args)
     out = Console.out(args.color)
     everything: list[tuple[str, Check]] = []
     backends = () if options.backend == "auto" else (options.backend,)
+    prepare(backends)
     with Progress("verify", enabled=args.format == "text", every=None) as bar:
         for name in args.specs:
             result = compiled(target_of(name), options, until="code")

@@ -64,8 +64,8 @@ OWNERS: dict[str, frozenset[str]] = {
         range rsqrt sigmoid sin sqrt store where zeros""".split()
     ),
     "sq": frozenset(
-        """atan expdiff expm1 gelu larger log1p logaddexp logsigmoid max_along min_along mod number pow relu sign silu smaller softplus
-        sum_along tanh""".split()
+        """atan expdiff expm1 gelu larger log1p logaddexp logsigmoid max_along min_along mod number pow relu sign shifted silu smaller
+        softplus sum_along tanh turned""".split()
     ),
     "self": frozenset(
         "_forward _loss begun const held hole levels make make_levels place sequence_given "

@@ -21,7 +21,7 @@ from seqc.compiler.ir.verdict import MODES, Component, ModeName, Verdict
 RUNS: Mapping[str, tuple[ModeName, ...]] = {
     "reference": ("sequential",),
     "native": ("sequential", "newton"),
-    "triton": ("sequential",),
+    "triton": ("sequential", "associative"),
 }
 """Which modes each backend at hand has, best first."""
 
@@ -91,7 +91,8 @@ def _choose(c: Component, backend: str, wanted: ModeName | None) -> Choice:
 def _other(c: Component, backend: str, mode: ModeName) -> str:
     """Why a legal mode was not taken."""
     why = lacks(c, backend, mode)
-    return f"legal; {why}" if why else f"legal; scan = {mode} runs it, several times over the sequence: it pays on parallel machines only"
+    more = ", several times over the sequence: it pays on parallel machines only" if mode == "newton" else ""
+    return f"legal; {why}" if why else f"legal; scan = {mode} runs it{more}"
 
 
 def print_plan(plan: Plan) -> str:

@@ -87,7 +87,7 @@ def on_gpu() -> bool:
     return True
 
 
-def demand(cls: Any, backend: str = "native") -> None:
+def demand(cls: Any, backend: str = "native", scan: str = "auto") -> None:
     """What `backend="native"` or "triton" promises: a compiler or a device, and a kernel for every loop over time.
 
     Raises NoCompiler, NoTriton, NoKernel.
@@ -102,6 +102,8 @@ def demand(cls: Any, backend: str = "native") -> None:
         raise NoKernel(
             f"{cls.TABLE.name} has no {backend} kernel for {', '.join(names)}: {why}", 'use backend="reference" or backend="auto"'
         )
+    if scan == "associative" and cls.TRITON and all(len(one) == 4 for one in cls.TRITON):
+        raise NoKernel(f"{cls.TABLE.name} has no associative kernel: {cls.TRITON_SERIAL}", 'use scan="sequential" or scan="auto"')
 
 
 def demand_newton(module: Any) -> None:
@@ -132,7 +134,11 @@ def triton_kernel(one: tuple[Any, ...]) -> Kernel:
 
 def chosen(module: Any, number: int) -> Kernel:
     """A kernel of a module, for its backend."""
-    return kernels_of(module.TRITON if module.backend == "triton" else module.KERNELS)[number]
+    if module.backend != "triton":
+        return kernels_of(module.KERNELS)[number]
+    found: Any = kernels_of(module.TRITON)[number]
+    parallel: Kernel | None = found.parallel if getattr(module, "_scan", "auto") == "associative" else None
+    return found if parallel is None else parallel
 
 
 def call(module: Any, number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:

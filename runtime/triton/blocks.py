@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 TILE = 1024
-"""Entries of the largest value of a program that are aimed at: eight for each thread of four warps."""
+"""Entries of the largest value of a program that are aimed at: four for each thread of eight warps."""
+
+LARGE, NARROW = 4096, 8
+"""Above so many entries also lanes become narrow, down to this: registers that spill are worse than broken lines."""
 
 LEAST = 32
 """Entries along the lanes below which memory is read in broken lines."""
@@ -39,9 +42,16 @@ def power(n: int) -> int:
 
 
 def choose(
-    axes: Sequence[str], cuts: Sequence[str], shares: Sequence[str], largest: Sequence[Sequence[str]], sizes: Mapping[str, int], batch: int
+    axes: Sequence[str],
+    cuts: Sequence[str],
+    shares: Sequence[str],
+    largest: Sequence[Sequence[str]],
+    sizes: Mapping[str, int],
+    batch: int,
+    room: int = TILE,
 ) -> Blocks:
-    """Blocks for a kernel over `axes`, cut along `cuts`; along `shares` cutting costs memory for shares of sums."""
+    """Blocks for a kernel over `axes`, cut along `cuts`; along `shares` cutting costs memory for shares of sums. `room`: entries of
+    the largest value that are aimed at."""
     block = {a: power(sizes[a]) for a in axes}
     lanes = axes[-1] if axes else ""
 
@@ -59,11 +69,15 @@ def choose(
 
     free = [a for a in cuts if a not in shares]
     dear = [a for a in cuts if a in shares]
-    while tile() > TILE and (halve(free, LEAST) or halve(dear, LEAST)):
+    while tile() > room and (halve(free, LEAST) or halve(dear, LEAST)):
+        pass
+    while tile() > LARGE and (halve(free, NARROW) or halve(dear, NARROW)):
         pass
     while programs() < PROGRAMS and tile() > LEAST and halve(free, LEAST):
         pass
     small = tile()
+    if room != TILE:
+        return Blocks(tuple(block[a] for a in axes), 1, 8, 1)
     together = max(1, min(power(batch) if batch <= FEW else FEW, 64 // small)) if small < 64 and programs() >= PROGRAMS else 1
-    warps = max(1, min(8, small * together // 256))
+    warps = max(1, min(16, small * together // 128))
     return Blocks(tuple(block[a] for a in axes), together, warps, 2)

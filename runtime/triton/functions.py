@@ -175,6 +175,62 @@ def min_along(x, axis: tl.constexpr):
 
 
 @triton.jit
+def affine1(a, b, c, d):
+    """a x + b, then c x + d."""
+    return c * a, c * b + d
+
+
+@triton.jit
+def affine2(a00, a01, a10, a11, b0, b1, c00, c01, c10, c11, d0, d1):
+    """The same for two values that depend on each other."""
+    e00, e01 = c00 * a00 + c01 * a10, c00 * a01 + c01 * a11
+    e10, e11 = c10 * a00 + c11 * a10, c10 * a01 + c11 * a11
+    return e00, e01, e10, e11, c00 * b0 + c01 * b1 + d0, c10 * b0 + c11 * b1 + d1
+
+
+@triton.jit
+def affine3(
+    a00, a01, a02, a10, a11, a12, a20, a21, a22, b0, b1, b2, c00, c01, c02, c10, c11, c12, c20, c21, c22, d0, d1, d2
+):  # fmt: skip
+    """The same for three."""
+    e00, e01, e02 = c00 * a00 + c01 * a10 + c02 * a20, c00 * a01 + c01 * a11 + c02 * a21, c00 * a02 + c01 * a12 + c02 * a22
+    e10, e11, e12 = c10 * a00 + c11 * a10 + c12 * a20, c10 * a01 + c11 * a11 + c12 * a21, c10 * a02 + c11 * a12 + c12 * a22
+    e20, e21, e22 = c20 * a00 + c21 * a10 + c22 * a20, c20 * a01 + c21 * a11 + c22 * a21, c20 * a02 + c21 * a12 + c22 * a22
+    f0 = c00 * b0 + c01 * b1 + c02 * b2 + d0
+    f1 = c10 * b0 + c11 * b1 + c12 * b2 + d1
+    f2 = c20 * b0 + c21 * b1 + c22 * b2 + d2
+    return e00, e01, e02, e10, e11, e12, e20, e21, e22, f0, f1, f2
+
+
+@triton.jit
+def max1(a, b, c, d):
+    """max(x + a, b), then max(x + c, d)."""
+    return a + c, tl.maximum(b + c, d, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def log1(a, b, c, d):
+    """log(exp(x + a) + exp(b)), then the same with c and d."""
+    low = b + c
+    top = tl.maximum(low, d, propagate_nan=tl.PropagateNan.ALL)
+    return a + c, top + tl.log(1.0 + tl.exp(-tl.where(low == d, 0.0, tl.abs(low - d))))
+
+
+@triton.jit
+def shifted(x, first, row, axis: tl.constexpr):
+    """`x` one step later along a dimension; `first` where there is no earlier step. `row` counts the steps."""
+    place = tl.broadcast_to(tl.where(row > 0, row - 1, 0).to(tl.int32), x.shape)
+    return tl.where(row > 0, tl.gather(x, place, axis), first)
+
+
+@triton.jit
+def turned(x, row, count: tl.constexpr, axis: tl.constexpr):
+    """`x` backwards along a dimension of `count` steps."""
+    place = tl.broadcast_to((count - 1 - row).to(tl.int32), x.shape)
+    return tl.gather(x, place, axis)
+
+
+@triton.jit
 def number(bits, REAL: tl.constexpr):
     """A number that the launcher sends as the bits of a float64: arguments of kernels hold float32 only."""
     return tl.cast(tl.cast(bits, tl.int64), tl.float64, bitcast=True).to(REAL)

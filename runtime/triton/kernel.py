@@ -22,12 +22,15 @@ from torch import Tensor
 
 from seqc.runtime.native.kernel import Kernel as NativeKernel
 from seqc.runtime.native.kernel import Pass as NativePass
-from seqc.runtime.triton.blocks import Blocks, choose
+from seqc.runtime.triton.blocks import LEAST, PROGRAMS, TILE, Blocks, choose, power
 from seqc.runtime.triton.device import interpreting
 from seqc.runtime.triton.names import Lazy
 
 CHUNK = 32
 """Steps between checkpoints."""
+
+STEPS = 64
+"""Steps of a tile of the associative mode, where one step is small."""
 
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
@@ -44,10 +47,11 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single")
+    __slots__ = ("strides", "single", "tiles")
 
-    def __init__(self, about: Sequence[Any]) -> None:
+    def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
+        self.tiles = tiles
         self.strides, self.single = about[13], about[14]
 
     @property
@@ -56,12 +60,18 @@ class Pass(NativePass):
         return tuple(a for a in self.split if any(a in parts for _, _, parts, _ in self.results))
 
     def interval(self, sizes: dict[str, int], real: torch.dtype, length: int) -> int:
-        """Steps between checkpoints."""
-        return CHUNK
+        """Steps between checkpoints; of the associative mode the steps of a tile."""
+        return self.steps(sizes) if self.tiles else CHUNK
+
+    def steps(self, sizes: dict[str, int]) -> int:
+        """Steps of a tile: fewer where the values of one step are large or many are carried."""
+        block = dict(zip(self.axes, choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST).axes, strict=True))
+        size = max((math.prod(block[a] for a in axes) for axes in self.arrays), default=1)
+        return max(4, min(STEPS, STEPS * LEAST // power(size * max(1, len(self.starts)))))
 
     def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
         """How much one program takes."""
-        return choose(self.axes, self.split, self.shares, self.arrays, sizes, batch)
+        return choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE)
 
 
 @dataclass(slots=True)
@@ -115,11 +125,15 @@ class Launch:
 
 
 class Kernel(NativeKernel):
-    """One kernel and its adjoint."""
+    """One kernel and its adjoint. `scan`: the functions that take many steps at a time, and their descriptions, if there are any;
+    `parallel` is the kernel made of them."""
 
-    def __init__(self, forward: Lazy, about: Sequence[Any], adjoint: Lazy, adjoint_about: Sequence[Any]) -> None:
-        self.forward: Pass = Pass(about)
-        self.adjoint: Pass = Pass(adjoint_about)
+    def __init__(
+        self, forward: Lazy, about: Sequence[Any], adjoint: Lazy, adjoint_about: Sequence[Any], *scan: Any, tiles: bool = False
+    ) -> None:
+        self.parallel = Kernel(*scan, tiles=True) if scan else None
+        self.forward: Pass = Pass(about, tiles)
+        self.adjoint: Pass = Pass(adjoint_about, tiles)
         self.functions = (forward, adjoint)
         self.sources, self.gradients, self.stored, self.outer = adjoint_about[9:13]
         self.key = hashlib.sha256(f"triton\0{forward.name}\0{about!r}\0{adjoint_about!r}\0{id(self)}".encode()).hexdigest()
@@ -168,11 +182,12 @@ class Kernel(NativeKernel):
     ) -> Launch:
         """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence."""
         blocks = self.fixed if self.fixed is not None else f.blocks(sizes, batch)
+        every = self.adjoint.interval(sizes, real, length)
         pieces = {a: -(-sizes[a] // blocks.axes[i]) if a in f.split else 1 for i, a in enumerate(f.axes)}
         groups = -(-batch // blocks.batch)
         programs = groups * math.prod(pieces.values()) if all(sizes[a] for a in f.axes) else 0
         slots = [i for i, (kind, _) in enumerate(f.operands) if kind != "number"]
-        integers: list[int] = [batch, length, f.interval(sizes, real, length), *(sizes[a] for a in f.axes)]
+        integers: list[int] = [batch, length, every, *(sizes[a] for a in f.axes)]
         given: list[tuple[int, torch.dtype | None, bool]] = []
         pasts = iter([i for what, i in self.sources if what == "past"] if f is self.adjoint else [])
         for number, i in enumerate(slots):
@@ -240,7 +255,7 @@ class Kernel(NativeKernel):
             real,
             tuple(i for i, (kind, _) in enumerate(f.operands) if kind == "number"),
             tuple(integers),
-            (_triton_type(real), blocks.batch, *blocks.axes, blocks.stages),
+            (_triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages),
             blocks.warps,
         )
 

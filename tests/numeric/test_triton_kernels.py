@@ -14,7 +14,7 @@ import torch
 
 from numeric.kernel_interpreter import interpret
 from numeric.random_kernels import draw, random_kernel
-from numeric.triton_units import blocks, build, chunks, guarded, needs_interpreter, shuffled, surrounded
+from numeric.triton_units import blocks, build, chunks, guarded, needs_interpreter, shuffled, surrounded, tiles
 from seqc.compiler.ir.kernel import Carry, Kernel, Operand
 from seqc.compiler.lower.kernels.builder import Builder
 from seqc.runtime.native.ops import run, run_step
@@ -72,7 +72,7 @@ def agrees(seed: int, dtype: torch.dtype, limit: float) -> str:
     raw = random_kernel(seed, f"k{seed}")
     kernel = build(raw, f"k{seed}")
     batch, length, sizes = SHAPES[seed % len(SHAPES)]
-    kernel.fixed = (None, blocks(kernel, 4, 2), blocks(kernel, 16, 1), blocks(kernel, 2, 4))[seed // len(SHAPES) % 4]
+    kernel.fixed = (None, *(blocks(kernel, n, m, sizes) for n, m in ((4, 2), (16, 1), (2, 4))))[seed // len(SHAPES) % 4]
     operands = draw(raw, sizes, batch, length, seed, dtype)
     with guarded(), chunks(1 + seed % 3):
         values, gradients = outcome(kernel, operands, dtype, seed)
@@ -103,6 +103,48 @@ def test_many_random_kernels(first: int) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def in_tiles(seed: int) -> str | None:
+    """One random kernel in the associative mode; None where it has none."""
+    raw = random_kernel(seed, f"t{seed}")
+    kernel = build(raw, f"t{seed}").parallel
+    if kernel is None:
+        return None
+    batch, length, sizes = SHAPES[seed % len(SHAPES)]
+    length = max(length, 5) if seed % 3 else length
+    kernel.fixed = (None, blocks(kernel, 4, 2, sizes), blocks(kernel, 2, 1, sizes))[seed % 3]
+    operands = draw(raw, sizes, batch, length, seed, torch.float64)
+    with guarded(), tiles(4):
+        values, gradients = outcome(kernel, operands, torch.float64, seed)
+    wanted, slopes = expected(raw, operands, sizes, batch, length, seed)
+    return apart(values, wanted, 1e-9) or apart(gradients, slopes, 2e-9)
+
+
+def test_random_kernels_in_tiles() -> None:
+    found = {seed: in_tiles(seed) for seed in range(32)}
+    assert sum(word is not None for word in found.values()) >= 12
+    wrong = [f"seed {seed}: {word}" for seed, word in found.items() if word]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1000, 1400, 50))
+def test_many_random_kernels_in_tiles(first: int) -> None:
+    wrong = [f"seed {seed}: {word}" for seed in range(first, first + 50) if (word := in_tiles(seed))]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 8, 16])
+def test_the_size_of_a_tile_never_changes_the_result(steps: int) -> None:
+    kernel = build(leaky(), "tiles")
+    g = torch.Generator().manual_seed(1)
+    x, a, start = torch.randn(2, 9, 5, generator=g).double(), torch.rand(5, generator=g).double(), torch.randn(2, 5, generator=g).double()
+    want, slopes = outcome(kernel, [x, a, start], torch.float64, 0)
+    assert kernel.parallel is not None
+    with tiles(steps):
+        got, found = outcome(kernel.parallel, [x, a, start], torch.float64, 0)
+    assert not apart(got, want, 1e-14) and not apart(found, slopes, 1e-13)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_sixteen_bits_are_storage(dtype: torch.dtype) -> None:
     """Values of 16 bits go in and come out; between them everything is float32."""
@@ -126,8 +168,8 @@ def test_sixteen_bits_are_storage(dtype: torch.dtype) -> None:
 def test_any_order_of_programs_gives_the_same_bits(seed: int) -> None:
     raw = random_kernel(seed, f"o{seed}")
     kernel = build(raw, f"o{seed}")
-    kernel.fixed = blocks(kernel, 2, 1)
     batch, length, sizes = 3, 3, {"A": 3, "N": 5, "V": 4}
+    kernel.fixed = blocks(kernel, 2, 1, sizes)
     operands = draw(raw, sizes, batch, length, seed, torch.float32)
     with chunks(2):
         first = outcome(kernel, operands, torch.float32, seed)

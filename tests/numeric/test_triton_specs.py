@@ -14,7 +14,7 @@ import torch
 import seqc
 from numeric import test_native_specs as native
 from numeric.test_native_specs import IN_SCOPE, bodies, outcome, same
-from numeric.triton_units import chunks, needs_interpreter
+from numeric.triton_units import chunks, needs_interpreter, tiles
 from seqc.compiler.driver import sample
 from seqc.runtime.triton import kernel as launcher
 from seqc.runtime.triton.blocks import Blocks
@@ -39,13 +39,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield
 
 
-def compared(spec: str, hows: tuple[str, ...]) -> None:
+def compared(spec: str, hows: tuple[str, ...], scan: str = "auto") -> None:
     module, cells = bodies(spec)
     assert cells, "no kernel was found"
     for body in cells:
         cls = getattr(module, body.name)
+        if cls.TRITON_LEFT:
+            assert not cls.TRITON and "product" in cls.TRITON_LEFT[0][1]
+            with pytest.raises(RuntimeError, match="SEQ0604.*product"):
+                cls(D=4, backend="triton")
+            continue
         assert cls.TRITON and not cls.TRITON_LEFT and len(cls.TRITON) == len(cls.KERNELS)
-        sizes, reference, interpreted = layers(module, body)
+        sizes, reference, interpreted = layers(module, body, scan)
         values = {k: v.double() if v.is_floating_point() else v for k, v in sample.draw(body, sizes, 2, 5).values.items()}
         for how in hows:
             for a, b in zip(outcome(reference, values, how), outcome(interpreted, values, how), strict=True):
@@ -56,11 +61,11 @@ def compared(spec: str, hows: tuple[str, ...]) -> None:
                     assert same(x, y), f"{body.name}, {how}: number {i}"
 
 
-def layers(module: Any, body: Any) -> tuple[dict[str, int], Any, Any]:
+def layers(module: Any, body: Any, scan: str) -> tuple[dict[str, int], Any, Any]:
     sizes, reference, _ = native.layers(module, body)
     other = copy.deepcopy(reference)
     for part in other.modules():
-        part.backend = "triton"
+        part.backend, part._scan = "triton", scan
     return sizes, reference, other
 
 
@@ -73,6 +78,25 @@ def test_triton_is_the_reference(spec: str) -> None:
 @pytest.mark.parametrize("spec", IN_SCOPE)
 def test_triton_is_the_reference_in_every_way(spec: str) -> None:
     compared(spec, HOW)
+
+
+MANY = (("mingru", "ragged"), ("lru", "reset"), ("aaren", "plain"), ("rwkv4", "plain"), ("mamba1", "plain"))
+
+
+@pytest.mark.parametrize(("spec", "how"), MANY)
+def test_many_steps_at_a_time(spec: str, how: str) -> None:
+    """The associative mode: diagonal, pairs, a maximum with what hangs on it, an inner axis."""
+    module, cells = bodies(spec)
+    assert all(len(one) == 8 for body in cells for one in getattr(module, body.name).TRITON)
+    with tiles(4):
+        compared(spec, (how,), "associative")
+
+
+def test_the_associative_mode_is_a_promise() -> None:
+    with pytest.raises(RuntimeError, match="SEQ0604.*relu"):
+        seqc.load("indrnn").IndRNN(D=4, backend="triton", scan="associative")
+    with pytest.raises(ValueError, match="associative"):
+        seqc.load("mingru").MinGRU(D=4, backend="reference", scan="associative")
 
 
 def test_single_precision_and_steps() -> None:

@@ -15,7 +15,7 @@ from seqc.compiler.ir.kernel import Kernel as Graph
 from seqc.compiler.lower.triton.emit import made
 from seqc.compiler.lower.triton.emit_module import IMPORT
 from seqc.runtime.triton import kernel as launcher
-from seqc.runtime.triton.blocks import Blocks
+from seqc.runtime.triton.blocks import Blocks, power
 from seqc.runtime.triton.device import installed, interpreting
 from seqc.runtime.triton.kernel import Kernel
 
@@ -29,7 +29,8 @@ GUARD = 64
 def text_of(raw: Graph, name: str) -> str:
     """The functions of a kernel as a module's text."""
     one = made(raw, name)
-    return "\n".join(["from __future__ import annotations", "", IMPORT, "", "", *one.forward.lines, "", "", *one.adjoint.lines, ""])
+    functions = [line for f in one.functions for line in ("", "", *f.lines)]
+    return "\n".join(["from __future__ import annotations", "", IMPORT, *functions, ""])
 
 
 def build(raw: Graph, name: str) -> Kernel:
@@ -40,13 +41,13 @@ def build(raw: Graph, name: str) -> Kernel:
     linecache.cache[where] = (len(text), None, text.splitlines(True), where)
     held: dict[str, Any] = {"__name__": name}
     exec(compile(text, where, "exec", dont_inherit=True), held)
-    return Kernel(held[one.forward.name], one.forward.about, held[one.adjoint.name], one.adjoint.about)
+    return Kernel(*(part for f in one.functions for part in (held[f.name], f.about)))
 
 
-def blocks(kernel: Kernel, block: int, batch: int) -> Blocks:
+def blocks(kernel: Kernel, block: int, batch: int, sizes: dict[str, int]) -> Blocks:
     """Small blocks along the axes that both directions can cut, whole ones along the others."""
     both = set(kernel.forward.split) & set(kernel.adjoint.split)
-    return Blocks(tuple(block if a in both else 64 for a in kernel.forward.axes), batch, 1, 1)
+    return Blocks(tuple(block if a in both else power(sizes[a]) for a in kernel.forward.axes), batch, 1, 1)
 
 
 @contextlib.contextmanager
@@ -57,6 +58,17 @@ def chunks(steps: int) -> Iterator[None]:
         yield
     finally:
         launcher.CHUNK = before
+
+
+@contextlib.contextmanager
+def tiles(steps: int) -> Iterator[None]:
+    """So many steps in a tile of the associative mode."""
+    before = launcher.Pass.steps
+    launcher.Pass.steps = lambda self, sizes: steps  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        launcher.Pass.steps = before  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager

@@ -77,14 +77,17 @@ def variants(cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked:
     real = tl.float64 if dtype == "float64" else tl.float32
     memory = {"float32": "*fp32", "bfloat16": "*bf16", "float16": "*fp16", "float64": "*fp64"}[dtype]
     scratch = "*fp64" if dtype == "float64" else "*fp32"
-    for number, (forward, about, adjoint, back) in enumerate(cls.TRITON):
+    for number, one in enumerate(cls.TRITON):
         if number % 2 and not masked:
             continue
-        for lazy, said in ((forward, about), (adjoint, back)):
-            f = Pass(said)
+        for place in range(0, len(one), 2):
+            lazy, said, tiles = one[place], one[place + 1], place >= 4
+            f = Pass(said, tiles)
             lengths = {a: layer.sizes[a] for a in f.axes}
             blocks = f.blocks(lengths, batch)
             constants: dict[str, Any] = {"REAL": real, "BLOCK_B": blocks.batch, "STAGES": blocks.stages}
+            if tiles:
+                constants["BLOCK_T"] = Pass(one[7], True).steps(lengths)
             constants |= {f"BLOCK_{i}": n for i, n in enumerate(blocks.axes)}
             function = lazy.made()
             slots = [kind for kind, _ in f.operands if kind != "number"] + [r[0] for r in f.results]

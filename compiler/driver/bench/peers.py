@@ -83,9 +83,7 @@ def _mambapy(sizes: Mapping[str, int]) -> Any:
     except ImportError:
         return None
     return MambaBlock(
-        MambaConfig(
-            d_model=sizes["D"], n_layers=1, d_state=sizes["N"], dt_rank=sizes["R"], expand_factor=sizes["E"] // sizes["D"]
-        )
+        MambaConfig(d_model=sizes["D"], n_layers=1, d_state=sizes["N"], dt_rank=sizes["R"], expand_factor=sizes["E"] // sizes["D"])
     )
 
 

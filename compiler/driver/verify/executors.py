@@ -39,6 +39,11 @@ def native_modes(components: Components) -> list[str]:
     return ["sequential", "newton"] if solved else ["sequential"]
 
 
+def _modes_of_triton(components: Components) -> list[str]:
+    """Sequential, and associative where that is legal."""
+    return legal_everywhere(components, ("sequential", "associative"))
+
+
 def _no_compiler() -> str:
     """Why native code cannot be made here; "" where it can."""
     from seqc.runtime.native.errors import NoCompiler
@@ -51,11 +56,18 @@ def _no_compiler() -> str:
     return ""
 
 
+def prepare(backends: Sequence[str]) -> None:
+    """What has to be settled before anything runs: without a GPU Triton's interpreter is switched on, before Triton is imported."""
+    if "triton" in backends:
+        from seqc.runtime.triton.device import turn_interpreter_on
+
+        turn_interpreter_on()
+
+
 def _no_device() -> str:
-    """Why Triton kernels cannot run here; "" where they can, in the interpreter if there is no GPU."""
+    """Why Triton kernels cannot run here; "" where they can."""
     from seqc.runtime.triton import device
 
-    device.turn_interpreter_on()
     return device.missing()
 
 
@@ -67,7 +79,7 @@ def no_kernel(error: Exception) -> bool:
 EXECUTORS: tuple[Executor, ...] = (
     Executor("reference", lambda components: legal_everywhere(components, ("sequential",))),
     Executor("native", native_modes, missing=_no_compiler),
-    Executor("triton", lambda components: ["sequential"], missing=_no_device, only_asked=True),
+    Executor("triton", _modes_of_triton, missing=_no_device, only_asked=True),
 )
 """All that are built, the reference first."""
 

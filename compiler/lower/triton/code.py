@@ -25,6 +25,9 @@ OURS = frozenset((
 ))  # fmt: skip
 """Functions of `seqc.runtime.triton.functions`."""
 
+TIME = "t~"
+"""How tiles call their dimension of steps; no axis has such a name."""
+
 NAMES = {"min": "smaller", "max": "larger"}
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 ORDER = {"lt": ("<", ">"), "le": ("<=", ">="), "eq": ("==", "=="), "ne": ("!=", "!=")}
@@ -48,24 +51,32 @@ SINGLE = Tile()
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Texts of shapes; `axes` is the kernel's order."""
+    """Texts of shapes; `axes` is the kernel's order. `timed`: tiles have a dimension of steps behind that of sequences."""
 
     axes: tuple[str, ...]
+    timed: bool = False
+
+    @property
+    def lead(self) -> tuple[str, ...]:
+        """The dimensions before those of the axes."""
+        return ("", TIME) if self.timed else ("",)
 
     def of(self, tile: Tile) -> str:
         """The shape of a tile."""
         parts = ["BLOCK_B" if tile.batched else "1"]
+        if self.timed:
+            parts.append("BLOCK_T" if TIME in tile.axes else "1")
         parts += [f"BLOCK_{i}" if a in tile.axes else "1" for i, a in enumerate(self.axes)]
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
     def dimension(self, axis: str) -> int:
         """The dimension of an axis in every tile."""
-        return 1 + self.axes.index(axis)
+        return (*self.lead, *self.axes).index(axis)
 
     def along(self, axis: str) -> str:
         """The subscript that puts a list of entries along an axis; "" for the sequences."""
-        at = self.axes.index(axis) + 1 if axis else 0
-        return f"[{', '.join(':' if i == at else 'None' for i in range(1 + len(self.axes)))}]" if self.axes else ""
+        every = (*self.lead, *self.axes)
+        return f"[{', '.join(':' if a == axis else 'None' for a in every)}]" if len(every) > 1 else ""
 
 
 def exact(x: float) -> bool:

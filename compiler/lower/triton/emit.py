@@ -18,6 +18,7 @@ from seqc.compiler.lower.kernels.plain import plain
 from seqc.compiler.lower.kernels.settle import settled
 from seqc.compiler.lower.kernels.split import splits
 from seqc.compiler.lower.kernels.verify import verify, verify_derivative
+from seqc.compiler.lower.triton.associative import Associative, unscannable
 from seqc.compiler.lower.triton.lint import checked
 from seqc.compiler.lower.triton.sequential import Sequential
 
@@ -33,10 +34,18 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A kernel in Triton: forwards and backwards."""
+    """A kernel in Triton: forwards and backwards, one step after the other; and many at a time, where its carries have an
+    algebra (`scan`; else `why` not)."""
 
     forward: Function
     adjoint: Function
+    scan: tuple[Function, Function] | None = None
+    why: str = ""
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """All functions, in the order of the runtime's arguments."""
+        return (self.forward, self.adjoint, *(self.scan or ()))
 
 
 def cut_along(k: Kernel) -> Axes:
@@ -57,7 +66,13 @@ def made(raw: Kernel, name: str) -> Made:
     ahead = Sequential(f"{name}_forward", flat, cut_along(flat), replayed)
     shared = frozenset(j for i, parts in enumerate(d.gradients) for what, j in parts if what == "total" and k.operands[i].kind == "once")
     back = Sequential(f"{name}_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared)
-    return Made(function(ahead, replayed, None), function(back, replayed, d))
+    why = unscannable(flat, d)
+    scan: tuple[Function, Function] | None = None
+    if not why:
+        forth = Associative(f"{name}_scan_forward", flat, cut_along(flat), replayed)
+        home = Associative(f"{name}_scan_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared)
+        scan = (function(forth, (), None), function(home, (), d))
+    return Made(function(ahead, replayed, None), function(back, replayed, d), scan, why)
 
 
 def function(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> Function:

@@ -2,7 +2,8 @@
 
 In:   the kernels of a class in the order of its `KERNELS`, their regions.
 Out:  lines for the end of the module: `NAME.TRITON`, as long as `NAME.KERNELS`, (function, description, adjoint, description) each,
-      and `NAME.TRITON_LEFT`: what has no Triton kernel, with the reason.
+      followed by the same for the associative mode where there is one; `NAME.TRITON_SERIAL`: why a kernel has no associative form;
+      `NAME.TRITON_LEFT`: what has no Triton kernel, with the reason.
 Refuses: nothing.
 """
 
@@ -29,18 +30,21 @@ def lines_of(name: str, kernels: Sequence[Kernel], names: Sequence[tuple[str, ..
     """Functions, and the constants of the class `name`. `names[i]`: what the kernel `i` computes, in the spec's words."""
     functions: list[str] = []
     entries: list[str] = []
+    serial: list[str] = []
     for k, inside in zip(kernels, names, strict=True):
         why = unfit(k)
         if why:
             return [], [f"{name}.TRITON_LEFT = {((tuple(inside), why),)!r}"]
         one: Made = made(k, f"{name}_{k.name}")
-        for f in (one.forward, one.adjoint):
+        serial += [one.why] if one.why else []
+        for f in one.functions:
             functions += ["", "", *f.lines]
         entries.append("    (")
-        for f in (one.forward, one.adjoint):
+        for f in one.functions:
             entries += [f"        {f.name},", *written(f.about, 2)]
         entries.append("    ),")
-    return functions, [f"{name}.TRITON = (", *entries, ")"] if entries else []
+    constants = [f"{name}.TRITON = (", *entries, ")"] if entries else []
+    return functions, constants + ([f"{name}.TRITON_SERIAL = {serial[0]!r}"] if serial else [])
 
 
 def written(value: Any, depth: int) -> list[str]:

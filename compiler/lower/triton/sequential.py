@@ -103,6 +103,10 @@ class Lines:
 class Sequential:
     """Writes one function, called `name`."""
 
+    TIMED = False
+    HELD = "v"
+    """How carries are called between steps."""
+
     def __init__(
         self,
         name: str,
@@ -117,7 +121,7 @@ class Sequential:
         self.replayed = list(replayed)
         self.slots = slots_of(k, cuts, replayed, shared)
         self.text = Lines()
-        self.shapes = Shapes(k.axes)
+        self.shapes = Shapes(k.axes, self.TIMED)
         self.writer = Writer(self.shapes, {})
         self.masks = {a: f"m{i}" for i, a in enumerate(k.axes)}
         self.known: set[int] = set()
@@ -278,10 +282,14 @@ class Sequential:
         """A value with all of the dimensions `want`."""
         return text if have == want else f"tl.broadcast_to({text}, {self.shapes.of(want)})"
 
+    def wanted(self, i: int) -> Tile:
+        """The dimensions of what a slot takes."""
+        s = self.slots[i]
+        return Tile(s.batched and not s.single, frozenset(s.var.axes))
+
     def stored(self, i: int, place: str, v: Var, name: str, have: Tile, *more: str) -> None:
         """Writes a value to a slot, where it is wanted."""
-        s = self.slots[i]
-        want = Tile(s.batched and not s.single, frozenset(s.var.axes))
+        want = self.wanted(i)
         mask = self.mask(i, *more)
         value = self.spread(name, have, want)
         masked = f", mask={mask}" if mask else ""
@@ -305,7 +313,7 @@ class Sequential:
                 self.load(o)
         self.statements(self.k.prologue)
         for c in self.k.carries:
-            self.begin(f"v{c.previous.id}", c.previous, c.init)
+            self.begin(f"{self.HELD}{c.previous.id}", c.previous, c.init)
             self.writer.tiles[c.previous.id] = self.full(c.previous)
         for added in self.k.sums:
             v = added.total
@@ -457,7 +465,7 @@ class Sequential:
         k = self.k
         for i, c in enumerate(k.carries):
             j = self.slot("last", i)
-            self.stored(j, f"({self.entry(j)})", c.previous, f"v{c.previous.id}", self.full(c.previous))
+            self.stored(j, f"({self.entry(j)})", c.previous, f"{self.HELD}{c.previous.id}", self.full(c.previous))
         self.statements(k.epilogue)
         for i, v in enumerate(k.totals):
             j = self.slot("total", i)

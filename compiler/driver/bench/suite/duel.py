@@ -13,6 +13,7 @@ from typing import Any
 from seqc.compiler.driver.bench.suite.agreement import TOLERANCE, Agreement, compared
 from seqc.compiler.driver.bench.suite.contender import Contender
 from seqc.compiler.driver.bench.suite.contestants import OWN, Peer, Stand, peer, stand
+from seqc.compiler.driver.bench.suite.machine import instructions
 from seqc.compiler.driver.bench.suite.raw import recorded
 from seqc.compiler.driver.bench.suite.report import Figure, Spread, Status
 from seqc.compiler.driver.bench.suite.rows import BANDWIDTH, FLOOR, LSTM_PER_FLOP, MINGRU, Bar, Case, Row
@@ -37,6 +38,8 @@ class Budget:
 def measured(row: Row, case: Case, budget: Budget, tick: Callable[[str], None], find: Peer = peer) -> list[Figure]:
     """The figures of one case."""
     about: dict[str, Any] = {"row": row.name, "subject": _subject(case), "sizes": case.sizes}
+    if case.needs and case.needs not in instructions():
+        return list(_unmeasured(about, case, "skipped", f"this machine has no {case.needs}"))
     tick(f"{case.body} {case.sizes}: preparing")
     try:
         s = stand(case)

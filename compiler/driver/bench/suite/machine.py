@@ -43,6 +43,11 @@ def describe(threads: int) -> Machine:
     )
 
 
+def instructions() -> set[str]:
+    """The processor's instruction sets, as the system names them."""
+    return _processor()[1]
+
+
 def _processor() -> tuple[str, set[str]]:
     """Its name, and its instruction sets."""
     name, flags = platform.processor() or platform.machine(), set[str]()

@@ -37,6 +37,7 @@ class Case:
     exps     exponentials an entry of the state takes, for the floor
     products the sizes of the matrix products of one step, for time per flop
     flips    share of entries that may differ: thresholds flip on roundings
+    needs    an instruction set without which the case is skipped
     """
 
     spec: str
@@ -49,6 +50,7 @@ class Case:
     products: tuple[tuple[str, str], ...] = ()
     dtype: str = "float32"
     flips: float = 0.0
+    needs: str = ""
 
     @property
     def sizes(self) -> str:
@@ -186,14 +188,14 @@ ROWS: tuple[Row, ...] = (
         "typed",
         "a cell typed on the spot",
         "race",
-        (_at(_SMALL, "cells/gated", "Typed", Bar(MINGRU, 1.25, 1.25), Bar(LOOP), Bar(JAX)),),
+        tuple(_at(size, "cells/gated", "Typed", Bar(MINGRU, 1.25, 1.25), Bar(LOOP), Bar(JAX)) for size in (_SMALL, _LARGE)),
     ),
     Row("bf16-scan", "bf16 storage, fp32 arithmetic", "race", (_at(_LARGE, "cells/gated", "Scan", Bar(FP32, 1.4), dtype="bfloat16"),)),
     Row(
         "bf16-dense",
         "bf16 operands, fp32 accumulation",
         "race",
-        (_at((64, 64, {"D": 512, "N": 512}), "lstm", "LSTM", Bar(FP32, 1.4), dtype="bfloat16"),),
+        (Case("lstm", "LSTM", 64, 64, {"D": 512, "N": 512}, (Bar(FP32, 1.4),), dtype="bfloat16", needs="avx512_bf16"),),
     ),
     Row("decode", "one decode step, B1, smallest size", "decode"),
     Row("memory", "peak memory, forward+backward", "memory", (_at((1, 1024, {"D": 512}), "cells/gated", "MinGRU", Bar(LOOP)),)),

@@ -1,0 +1,240 @@
+"""A kernel, or its adjoint, as one Triton function that takes BLOCK_T steps at a time: the associative mode.
+
+In:   what `sequential` takes, and the algebra of the carries (`kernels.linear`): every group must have one, of at most three values.
+Out:  lines of Python with the arguments of the sequential function; C is BLOCK_T.
+Keeps: the rules of emitted kernels. A scan never runs in reverse: backwards in time the rows of a tile stand in reverse order.
+
+A tile has a dimension of steps behind that of sequences. For each group of carries its coefficients are computed for all steps at once,
+`tl.associative_scan` puts them together, and what the steps before hand over comes in as the previous value of the first. Then the
+rest of the step is computed for all steps with the previous values known. Adjoints read carries from rows, or compute them again
+by the forward scan of the chunk from its checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from seqc.compiler.ir.expr import Axes
+from seqc.compiler.ir.kernel import Arg, Derivative, Kernel, Operand, Statement, Var, needed, reads_of
+from seqc.compiler.lower.kernels.linear import Group, Linear, linear
+from seqc.compiler.lower.triton.code import TIME, Tile, filled
+from seqc.compiler.lower.triton.sequential import Sequential, noted
+
+LARGEST_BLOCK = 3
+"""Values of a group that a scan takes."""
+
+
+def unscannable(k: Kernel, d: Derivative | None = None) -> str:
+    """Why a kernel has no associative form; "" where it has. `d`: the adjoint's, which computes the kernel's carries again."""
+    for what, one in (("", k), ("of the adjoint ", d.kernel if d else None)):
+        if one is None:
+            continue
+        for g in linear(one).groups:
+            names = ", ".join(one.carries[i].previous.hint or "a value" for i in g.carries)
+            if g.algebra == "nonlinear":
+                return f"{what}{names}: {g.why}"
+            if len(g.carries) > LARGEST_BLOCK:
+                return f"{what}{names}: {len(g.carries)} values depend on each other"
+    return "" if k.carries else "nothing is carried from step to step"
+
+
+class Associative(Sequential):
+    """Writes one function, called `name`."""
+
+    TIMED = True
+    HELD = "h"
+
+    def __init__(
+        self,
+        name: str,
+        k: Kernel,
+        cuts: Axes,
+        replayed: Sequence[Var],
+        derivative: Derivative | None = None,
+        forward: Kernel | None = None,
+        shared: frozenset[int] = frozenset(),
+    ) -> None:
+        self.linear = linear(k)
+        super().__init__(name, replace(k, step=self.linear.step), cuts, replayed, derivative, forward, shared)
+        self.done: set[int] = set()
+        self.loads: dict[int, Operand] = {}
+
+    def arguments(self) -> list[str]:
+        """As the sequential function has them; nothing is kept for single steps."""
+        return [a for a in super().arguments() if not (a[0] == "w" and a[1:].isdigit())]
+
+    def constants(self) -> list[str]:
+        """The block of steps beside those of the axes."""
+        return ["REAL", "BLOCK_B", "BLOCK_T", *(f"BLOCK_{i}" for i in range(len(self.k.axes))), "STAGES"]
+
+    def places(self) -> None:
+        """Also the rows of a tile."""
+        again, self.again = self.again, []  # no scratch
+        super().places()
+        self.again = again
+        self.text.add(f"row = tl.arange(0, BLOCK_T){self.shapes.along(TIME)}")
+
+    def tile(self, o: Operand) -> Tile:
+        """The dimensions of an operand."""
+        timed = (TIME,) if o.kind in ("step", "past") else ()
+        return Tile(o.kind not in ("once", "number"), frozenset((*o.var.axes, *timed)))
+
+    def stepped(self, v: Var) -> Tile:
+        """The dimensions of a carry's values at all steps."""
+        return Tile(True, frozenset((*v.axes, TIME)))
+
+    # ---- loops --------------------------------------------------------------------------------------------------------
+
+    def forwards(self) -> None:
+        """Tiles from the first to the last."""
+        t, k = self.text, self.k
+        t.open("for j in tl.range(0, tl.cdiv(T, BLOCK_T)):")
+        t.add("start = tl.cast(j, tl.int64) * BLOCK_T", "at = start + row", "mt = at < T")
+        t.add("last = tl.minimum(start + BLOCK_T, tl.cast(T, tl.int64)) - 1")
+        for i, v in enumerate(self.replayed):
+            n = self.slot("checkpoint", i)
+            self.stored(n, f"(o{n} + (start // BLOCK_T) * s{n}_t)", v, f"h{v.id}", self.full(v))
+        self.scans(k, self.linear, k.operands, "")
+        self.results()
+        t.close()
+
+    def backwards(self) -> None:
+        """Tiles from the last to the first, their rows in reverse order."""
+        t, k, d, f = self.text, self.k, self.derivative, self.forward
+        assert d is not None and f is not None
+        pasts = {o.carry: o for o in k.operands if o.kind == "past"}
+        read = {v.id for s in (*k.step, *d.replay) for v in reads_of(s)}
+        rows = [i for i, how in enumerate(d.stored) if how >= 0 and pasts[i].var.id in read]
+        for i in rows:
+            self.begin(f"first{pasts[i].var.id}", pasts[i].var, f.carries[i].init)
+        t.add("tiles = tl.cdiv(T, BLOCK_T)")
+        t.open("for j in tl.range(0, tiles):")
+        t.add("chunk = tiles - 1 - tl.cast(j, tl.int64)", "start = chunk * BLOCK_T")
+        if self.again:
+            t.add("at = start + row", "mt = at < T")
+            for i in self.again:
+                v = pasts[i].var
+                n = self.slot("operand", k.operands.index(pasts[i]))
+                t.add(f"h{v.id} = {self.loaded(n, f'(o{n} + chunk * s{n}_t)')}{noted(v)}")
+            whole = linear(f)
+            mine = tuple(g for g in whole.groups if any(i in self.again for i in g.carries))
+            part = Linear(mine, whole.step)
+            for i in rows:
+                if any(v.id == pasts[i].var.id for s in d.replay for v in reads_of(s)):
+                    self.before(pasts[i])
+            steps = [o for o in k.operands if o.kind == "step"]
+            before = dict(self.writer.tiles)
+            self.scans(f, part, steps, "")
+            for i in self.again:
+                v = pasts[i].var
+                t.add(f"past{v.id} = sq.turned(v{v.id}, row, BLOCK_T, 1)")
+            self.writer.tiles = before
+            self.done, self.loads = set(), {}
+        t.add("at = start + (BLOCK_T - 1 - row)", "mt = at < T", "last = start")
+        for i in rows:
+            self.before(pasts[i])
+        for i in self.again:
+            v = pasts[i].var
+            t.add(f"v{v.id} = past{v.id}{noted(v)}")
+            self.writer.tiles[v.id] = self.stepped(v)
+        self.scans(k, self.linear, k.operands, "mt")
+        self.results()
+        t.close()
+
+    def before(self, o: Operand) -> None:
+        """Carries before each step of the tile, from the rows of the steps before."""
+        i = self.slot("operand", self.k.operands.index(o))
+        v = o.var
+        row = self.loaded(i, f"(o{i} + (at - 1) * s{i}_t)", "mt", "(at > 0)")
+        self.text.add(f"v{v.id} = tl.where(at > 0, {row}, first{v.id}){noted(v)}")
+        self.writer.tiles[v.id] = self.stepped(v)
+
+    # ---- one tile -----------------------------------------------------------------------------------------------------
+
+    def towards(self, step: tuple[Statement, ...], operands: Iterable[Operand], goals: Iterable[Arg]) -> None:
+        """Statements that some values need, and the operands that these need, as far as they are not there yet."""
+        ids = {a.id for a in goals if isinstance(a, Var)}
+        every = set(ids)
+        mine = needed(tuple(s for s in step if s.out.id not in self.done), every)
+        for o in operands:
+            if o.kind == "step" and o.var.id in every and o.var.id not in self.done:
+                i = self.slot("operand", self.k.operands.index(o))
+                self.load(o, f"(o{i} + at * s{i}_t)", "mt")
+                self.done.add(o.var.id)
+        self.statements(mine)
+        self.done.update(s.out.id for s in mine)
+
+    def scans(self, k: Kernel, how: Linear, operands: Iterable[Operand], live: str) -> None:
+        """The carries of `k` at all steps of the tile, and what the next tile begins with. `live`: the mask of rows that count,
+        where others stand before them."""
+        t = self.text
+        every = list(operands)
+        for g in how.groups:
+            self.towards(how.step, every, [*(a for line in g.matrix for a in line), *g.offset])
+            self.scan(k, g, live)
+            for i in g.carries:
+                c = k.carries[i]
+                self.done.update((c.previous.id, c.next.id))
+                if self.derivative is None or k is self.k:
+                    inside = f"tl.where(at == last, v{c.next.id}, 0.0)"
+                    t.add(f"h{c.previous.id} = sq.sum_along({inside}, 1)")
+
+    def scan(self, k: Kernel, g: Group, live: str) -> None:
+        """One group."""
+        t, shapes = self.text, self.shapes
+        first = k.carries[g.carries[0]].previous
+        want = self.stepped(first)
+        n = len(g.carries)
+        neutral = {"affine": (1.0, 0.0), "max": (0.0, float("-inf")), "log": (0.0, float("-inf"))}[g.algebra]
+        names: list[str] = []
+        parts: list[tuple[Arg, float, str]] = []
+        for i in range(n):
+            for j in range(n):
+                parts.append((g.matrix[i][j], neutral[0] if i == j else 0.0, f"a{first.id}_{i}{j}"))
+        parts += [(g.offset[i], neutral[1], f"b{first.id}_{i}") for i in range(n)]
+        for a, otherwise, name in parts:
+            value = self.spread(f"v{a.id}", self.writer.tiles[a.id], want) if isinstance(a, Var) else filled(a, want, shapes)
+            if live:
+                other = 'float("-inf")' if otherwise == float("-inf") else repr(otherwise)
+                value = f"tl.where({live}, {value}, {other})"
+            t.add(f"{name} = {value}")
+            names.append(name)
+        function = f"sq.{g.algebra}{n}"
+        t.add(f"{', '.join(names)} = tl.associative_scan(({', '.join(names)}), 1, {function})")
+        for i, number in enumerate(g.carries):
+            c = k.carries[number]
+            offset = f"b{first.id}_{i}"
+            held = [f"h{k.carries[j].previous.id}" for j in g.carries]
+            if g.algebra == "affine":
+                sums = " + ".join(f"a{first.id}_{i}{j} * {h}" for j, h in enumerate(held))
+                t.add(f"v{c.next.id} = {sums} + {offset}{noted(c.next)}")
+            else:
+                join = {"max": "sq.larger", "log": "sq.logaddexp"}[g.algebra]
+                t.add(f"v{c.next.id} = {join}(a{first.id}_00 + {held[0]}, {offset}){noted(c.next)}")
+            self.writer.tiles[c.next.id] = want
+        for number in g.carries:
+            c = k.carries[number]
+            t.add(f"v{c.previous.id} = sq.shifted(v{c.next.id}, h{c.previous.id}, row, 1){noted(c.previous)}")
+            self.writer.tiles[c.previous.id] = want
+
+    def results(self) -> None:
+        """Rows and sums of the tile."""
+        k = self.k
+        self.towards(k.step, k.operands, [*k.rows, *(s.value for s in k.sums)])
+        for i, v in enumerate(k.rows):
+            j = self.slot("row", i)
+            self.stored(j, f"(o{j} + at * s{j}_t)", v, f"v{v.id}", self.writer.tiles[v.id], "mt")
+        for added in k.sums:
+            v = added.total
+            want = self.stepped(v)
+            value = self.spread(f"v{added.value.id}", self.writer.tiles[added.value.id], want)
+            self.text.add(f"v{v.id} += sq.sum_along(tl.where(mt, {value}, 0.0), 1)")
+
+    def wanted(self, i: int) -> Tile:
+        """The dimensions of what a slot takes: rows those of all steps."""
+        found = super().wanted(i)
+        return Tile(found.batched, found.axes | {TIME}) if self.slots[i].what == "row" else found
+
+
+__all__ = ["Associative", "unscannable"]
