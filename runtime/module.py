@@ -119,7 +119,12 @@ class Module(Running):
             demand_newton(self)
         for m in self.modules():
             if isinstance(m, Module):
-                m.newton = newton
+                m.newton, m._scan = newton, self._scan
+
+    @property
+    def asked(self) -> bool:
+        """Whether a mode was asked for that kernels alone run."""
+        return self.newton is not None and self._scan != "auto"
 
     def newton_report(self) -> Report:
         """What Newton's method did in this layer and those below since they were made: iterations, residuals, fall backs."""

@@ -258,10 +258,10 @@ def measured(largest: Sequence[Tensor], count: int) -> tuple[float, float, bool]
     worst = [0.0, 0.0]
     finite = True
     for n in range(count):
-        values = largest[2 * count + n].flatten(1)
+        values = largest[2 * count + n].reshape(len(largest[0]), -1)
         scale = torch.maximum(values, SMALL * values.amax(1, keepdim=True))
         for j in range(2):
-            x = largest[j * count + n].flatten(1)
+            x = largest[j * count + n].reshape(len(largest[0]), -1)
             part = torch.where(x == 0, 0.0, x / scale).max().item()
             finite = finite and math.isfinite(part)
             worst[j] = max(worst[j], part)

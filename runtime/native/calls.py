@@ -53,7 +53,7 @@ def steps(module: Any, run: Run) -> bool:
         and not run.watch
         and run.device.type in ("cpu", "meta")
         and run.dtype.is_floating_point
-        and (module.backend == "native" or choice.auto and not seen_through() and available())
+        and (module.backend == "native" or (choice.auto or module.asked) and not seen_through() and available())
     )
 
 
