@@ -252,7 +252,7 @@ SQ_FN SQ_V F(erf)(SQ_V x) {
 SQ_FN SQ_V F(gelu)(SQ_V x) { return x * 0.5f * (F(erf)(x * 0x1.6a09e6p-1f) + 1.0f); }
 
 /* |x|^y in double, two halves for a vector; then what C says about signs and special cases. */
-SQ_FN SQ_V F(pow)(SQ_V x, SQ_V y) {
+SQ_RARE SQ_V F(pow_slow)(SQ_V x, SQ_V y) {
     SQ_V a = F(abs)(x);
 #if SQ_N == 1
     SQ_V r = (float)sq_pow_short_f64((double)a, (double)y);
@@ -260,5 +260,37 @@ SQ_FN SQ_V F(pow)(SQ_V x, SQ_V y) {
     SQ_V r = sq_narrow(sq_pow_short_v64(sq_wide_low(a), sq_wide_low(y)), sq_pow_short_v64(sq_wide_high(a), sq_wide_high(y)));
 #endif
     return F(pow_special)(x, y, a, r);
+}
+
+/* x^y = 2^(y log2 x). For a normal x > 0: log m = 2 s (1 + z / 3 + z^2 / 5 + ...) with s = (m - 1) / (m + 1), z = s^2, and every sum
+ * and product that weighs in two numbers, hi + lo, where log2 x has 2^-29 of its own left as an error. */
+SQ_FN SQ_V F(pow)(SQ_V x, SQ_V y) {
+    SQ_M plain = F(le)(SQ_K(0x1p-126f), x) & F(lt)(x, SQ_K(__builtin_inff())) & F(lt)(F(abs)(y), SQ_K(0x1p60f));
+    if (!SQ_FMA) return F(pow_slow)(x, y);
+    SQ_U i = F(bits)(x) + 0x004AFB0Du; /* m in sqrt(1/2) ... sqrt(2) */
+    SQ_V k = F(signed)(i >> 23) - 127.0f, f = F(val)((i & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
+    SQ_V g = f + 2.0f, inv = SQ_K(1.0f) / g, s = f * inv;
+    SQ_V lo = (F(fma)(SQ_K(0.0f) - s, g, f) - s * (f - (g - 2.0f))) * inv;
+    SQ_V z = s * s, p = SQ_K(0x1.3b13b2p-4f);
+    p = F(fma)(p, z, SQ_K(0x1.745d18p-4f));
+    p = F(fma)(p, z, SQ_K(0x1.c71c72p-4f));
+    p = F(fma)(p, z, SQ_K(0x1.249249p-3f));
+    p = F(fma)(p, z, SQ_K(0x1.99999ap-3f));
+    p = F(fma)(p, z, SQ_K(0x1.555556p-2f));
+    SQ_V cube = s * z, short_of = F(fma)(s, F(fma)(s, s, SQ_K(0.0f) - z), F(fma)(s, z, SQ_K(0.0f) - cube));
+    lo = F(fma)(cube, p, F(fma)(short_of, SQ_K(0x1.555556p-2f), F(fma)(lo, z, lo)));
+    SQ_V high = s * SQ_K(0x1.715476p+1f); /* 2 / ln 2 */
+    SQ_V low = F(fma)(lo, SQ_K(0x1.715476p+1f), F(fma)(s, SQ_K(0x1.715476p+1f), SQ_K(0.0f) - high) + s * SQ_K(0x1.4ae0bfp-25f));
+    SQ_V sum = high + low;
+    low = (high - sum) + low;
+    SQ_V whole = k + sum;
+    low = low + ((k - whole) + sum);
+    SQ_V e = y * whole, rest = F(fma)(y, whole, SQ_K(0.0f) - e) + y * low;
+    rest = F(sel)(F(lt)(F(abs)(e), SQ_K(256.0f)), rest, SQ_K(0.0f));
+    e = F(max2)(SQ_K(-151.0f), F(min2)(SQ_K(129.0f), e));
+    SQ_V t = e + 0x1.8p23f, r = (e - (t - 0x1.8p23f)) + rest;
+    SQ_V made = F(scale2)(F(exp_poly)(r * 0x1.62e430p-1f), t);
+    if (SQ_UNLIKELY(F(any)(F(not)(plain)))) made = F(sel)(plain, made, F(pow_slow)(x, y));
+    return made;
 }
 #undef SQ_K
