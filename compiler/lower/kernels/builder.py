@@ -183,6 +183,11 @@ class Builder:
         self._by_id[s.out.id] = s
         return s.out
 
+    def made(self, a: Arg) -> Apply | None:
+        """The function that made a value."""
+        s = self._by_id.get(a.id) if isinstance(a, Var) else None
+        return s if isinstance(s, Apply) else None
+
     def _negated(self, a: Arg | None) -> Arg | None:
         """What `a` is the negative of, where it was made as one."""
         s = self._by_id.get(a.id) if isinstance(a, Var) else None

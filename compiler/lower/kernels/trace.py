@@ -456,7 +456,7 @@ class Tracer:
                 raise Unfit("a choice between truth values")
             return Value((b.apply("where", r[0], self.number(r[1]), self.number(r[2])),))
         if fn == "pow":
-            return Value((self.power(r[0], r[1]),))
+            return Value((self.power(r[0], r[1], e.args[1]),))
         if fn in ("re", "conj"):
             return Value((r[0],))
         if fn == "im":
@@ -507,10 +507,14 @@ class Tracer:
                 out.append(a)
         return out
 
-    def power(self, a: Arg, p: Arg) -> Arg:
-        """`a ^ p`; small literal powers by products."""
+    def power(self, a: Arg, p: Arg, exponent: Expr) -> Arg:
+        """`a ^ p`; small literal powers by products, powers of a sigmoid or an exponential by their logarithm."""
         b = self.b
         if isinstance(p, Var):
+            made = b.made(a)
+            if made is not None and made.fn in ("sigmoid", "exp") and self.positive(exponent):
+                inner = b.apply("logsigmoid", made.args[0]) if made.fn == "sigmoid" else made.args[0]
+                return b.apply("exp", b.apply("mul", p, inner))
             return b.apply("pow", a, p)
         if p == 2.0:
             return b.apply("mul", a, a)
@@ -523,6 +527,14 @@ class Tracer:
         if p == -1.0:
             return b.apply("div", 1.0, a)
         return b.apply("pow", a, p)
+
+    def positive(self, e: Expr) -> bool:
+        """Whether a value is above 0 by what the spec declares of it."""
+        v = self.table.get(e.name) if isinstance(e, x.Read) and not e.field_ else None
+        low = v.bounds.low if v is not None and v.bounds is not None else None
+        if not isinstance(low, x.Literal_) or isinstance(low.value, str):
+            return False
+        return float(low.value) > 0 or float(low.value) == 0 and v is not None and v.bounds is not None and v.bounds.low_open
 
     # ---- complex ------------------------------------------------------------------------------------------------------
 
