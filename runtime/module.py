@@ -37,6 +37,7 @@ class Module(Running):
     TRITON_SERIAL: ClassVar[str] = ""
     TRITON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     NEWTON: ClassVar[tuple[Any, ...]] = ()
+    TRITON_NEWTON: ClassVar[tuple[Any, ...]] = ()
     NEWTON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     SCAN: ClassVar[str] = "auto"
 
@@ -67,11 +68,11 @@ class Module(Running):
         self.report = Report()
         # what the spec's own schedule says holds where it can: the result is the same
         self.newton = settings(self.SCAN if scan == "auto" else scan)
-        runs = {"associative": ("triton",)}.get(scan, ("auto", "native") if scan != "auto" and self.newton is not None else ())
+        runs = {"associative": ("triton",)}.get(scan, ("auto", "native", "triton") if scan != "auto" and self.newton is not None else ())
         if scan not in ("auto", "sequential") and backend not in runs:
             raise ValueError(
-                f"{table.name}: backend={backend!r} has no scan={scan!r}; backend='triton' runs 'associative', backend='native' 'newton', "
-                "every backend 'sequential' and 'auto'"
+                f"{table.name}: backend={backend!r} has no scan={scan!r}; backend='triton' runs 'associative' and 'newton', "
+                "backend='native' 'newton', every backend 'sequential' and 'auto'"
             )
         self._scan = scan
         given = {k[:-1] if k.endswith("_") and k[:-1] in (*table.dims, *table.holes, *table.consts) else k: v for k, v in given.items()}
@@ -115,7 +116,8 @@ class Module(Running):
         from seqc.runtime.native.toolchain import find_toolchain
 
         if newton is not None:
-            find_toolchain()
+            if self.backend != "triton":
+                find_toolchain()
             demand_newton(self)
         for m in self.modules():
             if isinstance(m, Module):

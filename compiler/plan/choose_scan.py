@@ -21,7 +21,7 @@ from seqc.compiler.ir.verdict import MODES, Component, ModeName, Verdict
 RUNS: Mapping[str, tuple[ModeName, ...]] = {
     "reference": ("sequential",),
     "native": ("sequential", "newton"),
-    "triton": ("sequential", "associative"),
+    "triton": ("sequential", "associative", "newton"),
 }
 """Which modes each backend at hand has, best first."""
 

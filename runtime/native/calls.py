@@ -109,7 +109,7 @@ def demand(cls: Any, backend: str = "native", scan: str = "auto") -> None:
 def demand_newton(module: Any) -> None:
     """What `scan="newton"` promises: a loop in this body or in one that it calls that Newton's method solves. Raises NoKernel."""
     bodies = [m for m in module.modules() if hasattr(m, "NEWTON")]
-    if any(any(m.NEWTON) for m in bodies):
+    if any(any(m.TRITON_NEWTON if m.backend == "triton" else m.NEWTON) for m in bodies):
         return
     left = [f"{', '.join(names)}: {why}" for m in bodies for names, why in m.NEWTON_LEFT]
     why = f" ({left[0]})" if left else ""
@@ -132,6 +132,13 @@ def triton_kernel(one: tuple[Any, ...]) -> Kernel:
     return TritonKernel(*one)
 
 
+def triton_forward(function: Lazy, tiles: bool, about: Sequence[Any]) -> Kernel:
+    """A kernel made of a Triton function that has no adjoint; `tiles`: it takes many steps at a time."""
+    from seqc.runtime.triton.kernel import Kernel as TritonKernel
+
+    return TritonKernel(function, about, function, about, tiles=tiles)
+
+
 def chosen(module: Any, number: int) -> Kernel:
     """A kernel of a module, for its backend."""
     if module.backend != "triton":
@@ -143,7 +150,7 @@ def chosen(module: Any, number: int) -> Kernel:
 
 def call(module: Any, number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
     """Rows and carries after the last step of one kernel; `dtype` of all rows, or a tuple with one for each."""
-    if module.newton is not None and module.backend != "triton":
+    if module.newton is not None:
         solver = newton_of(module, number)
         if solver is not None:
             if torch.compiler.is_compiling():
@@ -158,15 +165,16 @@ _newtons: dict[tuple[int, int, Settings], tuple[Any, Newton | None]] = {}
 
 def newton_of(module: Any, number: int) -> Newton | None:
     """The kernel with this number solved by Newton's method; None where there is nothing to iterate."""
-    constant = module.NEWTON
+    constant = module.TRITON_NEWTON if module.backend == "triton" else module.NEWTON
     held = _newtons.get((id(constant), number, module.newton))
     if held is None:
         made: Newton | None = None
         about = constant[number] if number < len(constant) else None
         if about is not None:
-            starts, (text, read), parts = about
-            groups = [Part(carries, known, iterated, Kernel(words, what)) for carries, known, iterated, words, what in parts]
-            made = Newton(chosen(module, number), groups, Kernel(text, read), starts, module.TABLE.name, module.newton)
+            starts, read, parts = about
+            make = triton_forward if module.backend == "triton" else Kernel
+            groups = [Part(carries, known, iterated, make(*one)) for carries, known, iterated, *one in parts]
+            made = Newton(chosen(module, number), groups, make(*read), starts, module.TABLE.name, module.newton)
         held = _newtons[id(constant), number, module.newton] = (constant, made)
     return held[1]
 

@@ -17,15 +17,12 @@ from numeric.native_units import compiler, renamed, unoptimised
 from numeric.oracles.loops import paragru
 from numeric.random_cells import random_cell, spec_of
 from numeric.tolerances import ratio
-from numeric.triton_units import build, needs_interpreter
+from numeric.triton_units import needs_interpreter
 from seqc.compiler.driver import sample
 from seqc.compiler.driver.load import _begun
-from seqc.compiler.driver.pipeline import Run, advance
-from seqc.compiler.driver.target import target_of
-from seqc.compiler.lower.kernels.newton import Newton as Solved
+from seqc.compiler.driver.pipeline import advance
 from seqc.runtime import newton
-from seqc.runtime.native import calls
-from seqc.runtime.native.calls import NoKernel, kernels_of, newton_of
+from seqc.runtime.native.calls import NoKernel, newton_of
 from seqc.runtime.native.errors import NoCompiler
 from seqc.runtime.native.kernel import Unit
 
@@ -283,24 +280,12 @@ def test_layers_are_copied_pickled_and_traced() -> None:
 
 @needs_interpreter
 @pytest.mark.parametrize(("name", "how"), [("paragru", "plain"), ("paralstm", "both")])
-def test_the_driver_takes_triton_kernels(name: str, how: str) -> None:
-    """The iteration's kernels as Triton's associative scans, in its interpreter, driven in the same way; resets and padding in them."""
-    layer, reference = pair(name)
-    run_ = advance(Run(target_of(name)), "kernel")
-    (native,) = run_.lowered[1].values()
-    for number, (found, about) in enumerate(zip(native.newton, layer.NEWTON, strict=True)):
-        assert isinstance(found, Solved)
-        parts = []
-        for i, p in enumerate(found.parts):
-            parallel = build(p.kernel, f"{name}{number}part{i}").parallel
-            assert parallel is not None and p.iterated
-            parts.append(newton.Part(p.carries, p.known, p.iterated, parallel))
-        read = build(found.read, f"{name}{number}read")
-        solver = newton.Newton(kernels_of(layer.KERNELS)[number], parts, read, about[0], name, newton.Settings(iterations=20))
-        calls._newtons[id(layer.NEWTON), number, solver.chosen] = (layer.NEWTON, solver)
-    layer.newton = newton.Settings(iterations=20)
-    found_ = differences(run(reference, {"x": drawn(9)}, (), how), run(layer, {"x": drawn(9)}, (), how))
-    assert max(found_.values()) <= LIMIT, found_
+def test_triton_kernels_in_the_interpreter(name: str, how: str) -> None:
+    """The same driver, the iteration as an associative scan."""
+    layer, reference = pair(name, backend="triton")
+    assert all(part[4] for about in layer.TRITON_NEWTON for part in about[2]), "many steps at a time"
+    found = differences(run(reference, {"x": drawn(9)}, (), how), run(layer, {"x": drawn(9)}, (), how))
+    assert max(found.values()) <= LIMIT, found
     assert layer.newton_report().solved == 1 and layer.newton_report().fallbacks == 0
 
 

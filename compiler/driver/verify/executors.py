@@ -40,8 +40,8 @@ def native_modes(components: Components) -> list[str]:
 
 
 def _modes_of_triton(components: Components) -> list[str]:
-    """Sequential, and associative where that is legal."""
-    return legal_everywhere(components, ("sequential", "associative"))
+    """Sequential, associative where that is legal, and Newton's method as the native backend has it."""
+    return [*legal_everywhere(components, ("sequential", "associative")), *native_modes(components)[1:]]
 
 
 def _no_compiler() -> str:
