@@ -17,6 +17,7 @@ from seqc.runtime import binding as sizes_of
 from seqc.runtime import calls
 from seqc.runtime.binding import BindingError
 from seqc.runtime.containers import Tree
+from seqc.runtime.newton import Report, Settings, settings
 from seqc.runtime.run import Run, choose, map_state
 from seqc.runtime.running import Running
 from seqc.runtime.tables import Axes, Input, Site, Table
@@ -36,6 +37,10 @@ class Module(Running):
     TRITON: ClassVar[tuple[Any, ...]] = ()
     TRITON_SERIAL: ClassVar[str] = ""
     TRITON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
+    NEWTON: ClassVar[tuple[Any, ...]] = ()
+    TRITON_NEWTON: ClassVar[tuple[Any, ...]] = ()
+    NEWTON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
+    SCAN: ClassVar[str] = "auto"
 
     def __init_subclass__(cls) -> None:
         """The spec's own words stand in the class's docstring."""
@@ -61,9 +66,14 @@ class Module(Running):
 
             demand(type(self), backend, scan)
         self.backend = backend
-        if scan not in ("auto", "sequential", "associative") or scan == "associative" and backend != "triton":
+        self.report = Report()
+        # what the spec's own schedule says holds where it can: the result is the same
+        self.newton = settings(self.SCAN if scan == "auto" else scan)
+        runs = {"associative": ("triton",)}.get(scan, ("auto", "native", "triton") if scan != "auto" and self.newton is not None else ())
+        if scan not in ("auto", "sequential") and backend not in runs:
             raise ValueError(
-                f"{table.name}: scan={scan!r} is not there; backend='triton' runs 'associative', every backend 'sequential' and 'auto'"
+                f"{table.name}: backend={backend!r} has no scan={scan!r}; backend='triton' runs 'associative' and 'newton', "
+                "backend='native' 'newton', every backend 'sequential' and 'auto'"
             )
         self._scan = scan
         given = {k[:-1] if k.endswith("_") and k[:-1] in (*table.dims, *table.holes, *table.consts) else k: v for k, v in given.items()}
@@ -96,8 +106,36 @@ class Module(Running):
         with torch.no_grad():
             for name in table.consts:
                 self._bind_const(name, given)
-        self.build({"device": device, "dtype": dtype, "backend": backend, "scan": scan})
+        self.build({"device": device, "dtype": dtype, "backend": backend, "scan": "auto" if self.newton is not None else scan})
+        if scan != "auto":
+            self._scan_everywhere(self.newton)
         self.reset_parameters()
+
+    def _scan_everywhere(self, newton: Settings | None) -> None:
+        """What was asked for holds for called bodies too. Raises NoKernel where it holds nowhere, NoCompiler."""
+        from seqc.runtime.native.calls import demand_newton
+        from seqc.runtime.native.toolchain import find_toolchain
+
+        if newton is not None:
+            if self.backend != "triton":
+                find_toolchain()
+            demand_newton(self)
+        for m in self.modules():
+            if isinstance(m, Module):
+                m.newton, m._scan = newton, self._scan
+
+    @property
+    def asked(self) -> bool:
+        """Whether a mode was asked for that kernels alone run."""
+        return self.newton is not None and self._scan != "auto"
+
+    def newton_report(self) -> Report:
+        """What Newton's method did in this layer and those below since they were made: iterations, residuals, fall backs."""
+        joined = Report()
+        for m in self.modules():
+            if isinstance(m, Module):
+                joined.join(m.report)
+        return joined
 
     def _solve_from(self, name: str, value: Tensor, dims: dict[str, Any]) -> None:
         axes: Axes = self.TABLE.consts[name][0]

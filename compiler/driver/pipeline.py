@@ -192,6 +192,7 @@ def _show_analysis(run: Run) -> str:
 
 def _plan(run: Run) -> dict[str, Plan]:
     from seqc.compiler.driver.schedule import check_schedules
+    from seqc.compiler.lower.native.emit_newton import scheduled
     from seqc.compiler.plan.choose_scan import choose
 
     check_schedules(run.bodies, run.verdicts, run.sink)
@@ -200,7 +201,17 @@ def _plan(run: Run) -> dict[str, Plan]:
     if run.options is not None:
         device, scan = run.options.device, run.options.scan
         backend = "reference" if run.options.reference else run.options.backend
-    return {name: choose(v, device, scan, backend) for name, v in run.verdicts.items()}
+    found = {}
+    for body in run.bodies:
+        verdict, asked = run.verdicts[body.name], scheduled(body) if scan == "auto" else ""
+        try:
+            found[body.name] = choose(verdict, device, asked or scan, backend)
+        except Rejected:
+            if not asked:
+                raise
+            # a schedule never changes what runs where, only how: what cannot be had is said by `explain`
+            found[body.name] = choose(verdict, device, "auto", backend)
+    return found
 
 
 def _show_plan(run: Run) -> str:
@@ -231,7 +242,21 @@ def _code(run: Run) -> str:
     if run.options is not None:
         words += [f"--backend {run.options.backend}"] if run.options.backend != "auto" else []
         words += [f"--scan '{run.options.scan}'"] if run.options.scan != "auto" else []
+    if run.options is not None and run.options.scan.startswith("newton"):
+        _solved(run, run.options.scan)
     return emit(run.program, command=" ".join(words), report=told, lowered=run.lowered).text
+
+
+def _solved(run: Run, scan: str) -> None:
+    """Newton's method is what the module's loops start with. Raises `Rejected` where no kernel can be solved by it."""
+    from seqc.compiler.diagnostics.diagnostic import Diagnostic, Note
+
+    natives = run.lowered[1].values()
+    if not any(native.solved for native in natives):
+        left = [Note(f"{', '.join(names)}: {why}") for native in natives for names, why in native.unsolved()]
+        raise Rejected((Diagnostic("SEQ0540", f"no loop of {run.target.spec} is solved by Newton's method", notes=tuple(left[:4])),))
+    for native in natives:
+        native.scan = scan
 
 
 def _show_code(run: Run) -> str:

@@ -15,6 +15,7 @@ from seqc.compiler.emit.safety import check
 from seqc.compiler.ir.spec import Program
 from seqc.compiler.lower.native.emit_module import Lowered, lower
 from seqc.compiler.lower.triton import emit_module as triton
+from seqc.compiler.lower.triton.emit_newton import newton_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,11 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
     if any(n.made for n in native.values()):
         at = next(i for i, line in enumerate(lines) if line.startswith("from seqc.runtime.run import "))
         lines.insert(at, "from seqc.runtime.native import calls as native")
-    functions = [triton.lines_of(n.name, n.kernels, n.inside()) for n in native.values()]
+    functions = []
+    for n in native.values():
+        texts, constants = triton.lines_of(n.name, n.kernels, n.inside())
+        more = newton_lines(n.name, n.newton) if texts else ([], [])
+        functions.append((texts + more[0], constants + more[1]))
     if any(f for f, _ in functions):
         at = next(i for i, line in enumerate(lines) if line.startswith("from seqc.runtime.tables import "))
         lines.insert(at + 1, triton.IMPORT)

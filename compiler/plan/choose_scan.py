@@ -5,7 +5,8 @@ Keeps: the meaning; every choice is a legal mode.   Refuses: SEQ0511 a mode that
 the backend does not run, SEQ0541 a backend that is not there. What was asked for is never replaced in silence: where a mode is
 legal for some components only, the others say so.
 
-The reference backend runs sequentially, component after component; emitters that do better add themselves to `RUNS`. On a CPU
+The reference backend runs sequentially, component after component; emitters that do better add themselves to `RUNS`; `lacks` says
+what a backend does not run of a mode that it has. On a CPU
 `auto` is the native backend: which of its loops are kernels is known when they are lowered, and said there.
 """
 
@@ -19,10 +20,13 @@ from seqc.compiler.ir.verdict import MODES, Component, ModeName, Verdict
 
 RUNS: Mapping[str, tuple[ModeName, ...]] = {
     "reference": ("sequential",),
-    "native": ("sequential",),
-    "triton": ("sequential", "associative"),
+    "native": ("sequential", "newton"),
+    "triton": ("sequential", "associative", "newton"),
 }
 """Which modes each backend at hand has, best first."""
+
+SMALL = ("none", "identity", "scalar", "diagonal", "block")
+"""Structures of a Jacobian that Newton's method is run with."""
 
 
 def choose(v: Verdict, device: str = "cpu", scan: str = "auto", backend: str = "auto") -> Plan:
@@ -36,6 +40,11 @@ def choose(v: Verdict, device: str = "cpu", scan: str = "auto", backend: str = "
     if wanted is not None and recurrent and not any(c.modes[wanted].legal for c in recurrent):
         states, reason = ", ".join(recurrent[0].states), recurrent[0].modes[wanted].why
         raise Rejected((Diagnostic("SEQ0511", f"the scan mode {scan} is not legal for {states}", notes=(Note(reason),)),))
+    refused = [c for c in recurrent if wanted is not None and c.modes[wanted].legal and lacks(c, name, wanted)]
+    if wanted is not None and refused and not any(c.modes[wanted].legal and not lacks(c, name, wanted) for c in recurrent):
+        states, reason = ", ".join(refused[0].states), lacks(refused[0], name, wanted)
+        what = f"the {name} backend does not run {states} in the mode {wanted}"
+        raise Rejected((Diagnostic("SEQ0540", what, notes=(Note(reason),), help="scan = auto"),))
     choices = tuple(_choose(c, name, wanted) for c in v.components)
     return Plan(v.key, v.name, device, name, why, choices)
 
@@ -45,6 +54,16 @@ def _backend(device: str) -> tuple[str, str]:
     if device == "cpu":
         return "native", "fused loops in C; where there is no C compiler, the reference"
     return "reference", "it runs on every device"
+
+
+def lacks(c: Component, backend: str, mode: ModeName) -> str:
+    """Why a backend does not run a component in a legal mode; "" where it does."""
+    if mode not in RUNS[backend]:
+        return f"the {backend} backend has no such kernel"
+    if mode == "newton" and c.structure not in SMALL:
+        pattern = {"diagonal+low-rank": "diagonal plus low rank"}.get(c.structure or "", c.structure or "of unknown form")
+        return f"its Jacobian is {pattern}: each iteration would cost more than all steps one after the other"
+    return ""
 
 
 def _mode(scan: str) -> ModeName | None:
@@ -59,15 +78,21 @@ def _choose(c: Component, backend: str, wanted: ModeName | None) -> Choice:
     why = f"the {backend} backend runs one step after the other"
     if c.family == "none":
         why = "no recurrence: a map over the steps"
-    elif wanted is not None and c.modes[wanted].legal:
-        if wanted not in RUNS[backend]:
-            states = ", ".join(c.states)
-            raise Rejected((Diagnostic("SEQ0540", f"the {backend} backend does not run {states} in the mode {wanted}"),))
-        mode, why = wanted, "asked for"
-    elif wanted is not None:
+    elif wanted is not None and not c.modes[wanted].legal:
         why = f"{wanted} is not legal here: {c.modes[wanted].why}"
-    others = tuple((m, f"legal; the {backend} backend has no such kernel") for m in c.legal() if m not in RUNS[backend])
+    elif wanted is not None and lacks(c, backend, wanted):
+        why = f"no {wanted}: {lacks(c, backend, wanted)}"
+    elif wanted is not None:
+        mode, why = wanted, "asked for"
+    others = tuple((m, _other(c, backend, m)) for m in c.legal() if m != mode and m != "sequential")
     return Choice(c.states, mode, why, c.hoisted, others)
+
+
+def _other(c: Component, backend: str, mode: ModeName) -> str:
+    """Why a legal mode was not taken."""
+    why = lacks(c, backend, mode)
+    more = ", several times over the sequence: it pays on parallel machines only" if mode == "newton" else ""
+    return f"legal; {why}" if why else f"legal; scan = {mode} runs it{more}"
 
 
 def print_plan(plan: Plan) -> str:

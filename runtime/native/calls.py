@@ -23,6 +23,7 @@ from seqc.runtime.native.kernel import Kernel
 from seqc.runtime.native.ops import run as run_kernel
 from seqc.runtime.native.ops import run_step, transformed
 from seqc.runtime.native.toolchain import find_toolchain
+from seqc.runtime.newton import Newton, Part, Settings, reporting
 from seqc.runtime.run import Run
 from seqc.runtime.triton import device as gpu
 from seqc.runtime.triton.names import Lazy
@@ -52,7 +53,7 @@ def steps(module: Any, run: Run) -> bool:
         and not run.watch
         and run.device.type in ("cpu", "meta")
         and run.dtype.is_floating_point
-        and (module.backend == "native" or choice.auto and not seen_through() and available())
+        and (module.backend == "native" or (choice.auto or module.asked) and not seen_through() and available())
     )
 
 
@@ -105,6 +106,16 @@ def demand(cls: Any, backend: str = "native", scan: str = "auto") -> None:
         raise NoKernel(f"{cls.TABLE.name} has no associative kernel: {cls.TRITON_SERIAL}", 'use scan="sequential" or scan="auto"')
 
 
+def demand_newton(module: Any) -> None:
+    """What `scan="newton"` promises: a loop in this body or in one that it calls that Newton's method solves. Raises NoKernel."""
+    bodies = [m for m in module.modules() if hasattr(m, "NEWTON")]
+    if any(any(m.TRITON_NEWTON if m.backend == "triton" else m.NEWTON) for m in bodies):
+        return
+    left = [f"{', '.join(names)}: {why}" for m in bodies for names, why in m.NEWTON_LEFT]
+    why = f" ({left[0]})" if left else ""
+    raise NoKernel(f"{module.TABLE.name} has no loop that Newton's method solves{why}", 'use scan="sequential" or scan="auto"')
+
+
 def kernels_of(constant: tuple[Any, ...]) -> tuple[Kernel, ...]:
     """The kernels of a constant, in C or in Triton."""
     held = _made.get(id(constant))
@@ -121,6 +132,13 @@ def triton_kernel(one: tuple[Any, ...]) -> Kernel:
     return TritonKernel(*one)
 
 
+def triton_forward(function: Lazy, tiles: bool, about: Sequence[Any]) -> Kernel:
+    """A kernel made of a Triton function that has no adjoint; `tiles`: it takes many steps at a time."""
+    from seqc.runtime.triton.kernel import Kernel as TritonKernel
+
+    return TritonKernel(function, about, function, about, tiles=tiles)
+
+
 def chosen(module: Any, number: int) -> Kernel:
     """A kernel of a module, for its backend."""
     if module.backend != "triton":
@@ -132,7 +150,33 @@ def chosen(module: Any, number: int) -> Kernel:
 
 def call(module: Any, number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
     """Rows and carries after the last step of one kernel; `dtype` of all rows, or a tuple with one for each."""
+    if module.newton is not None:
+        solver = newton_of(module, number)
+        if solver is not None:
+            if torch.compiler.is_compiling():
+                return run_kernel(solver, operands, dtype)
+            with reporting(module.report):
+                return run_kernel(solver, operands, dtype)
     return run_kernel(chosen(module, number), operands, dtype)
+
+
+_newtons: dict[tuple[int, int, Settings], tuple[Any, Newton | None]] = {}
+
+
+def newton_of(module: Any, number: int) -> Newton | None:
+    """The kernel with this number solved by Newton's method; None where there is nothing to iterate."""
+    constant = module.TRITON_NEWTON if module.backend == "triton" else module.NEWTON
+    held = _newtons.get((id(constant), number, module.newton))
+    if held is None:
+        made: Newton | None = None
+        about = constant[number] if number < len(constant) else None
+        if about is not None:
+            starts, read, parts = about
+            make = triton_forward if module.backend == "triton" else Kernel
+            groups = [Part(carries, known, iterated, make(*one)) for carries, known, iterated, *one in parts]
+            made = Newton(chosen(module, number), groups, make(*read), starts, module.TABLE.name, module.newton)
+        held = _newtons[id(constant), number, module.newton] = (constant, made)
+    return held[1]
 
 
 def step(module: Any, number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:

@@ -42,7 +42,8 @@ def share(kernels: Iterable[tuple[Kernel, str, str]], at_once: int = 12) -> None
 
     for number, (kernel, *texts) in enumerate(kernels):
         for one, text, kind in zip((kernel.forward, kernel.adjoint), texts, "fb", strict=True):
-            if one is None:
+            if one is None or not re.search(rf"\b{one.name}\(", text):
+                # another test has put it into a unit already
                 continue
             name = f"u{number}{kind}"
             batch.append((name, one.slots, renamed(text, one.name, name)))

@@ -95,8 +95,9 @@ def test_what_was_asked_for_is_not_replaced_in_silence() -> None:
     verdict = Analyst(program).verdict(program.exports[0])
     with pytest.raises(Rejected, match="SEQ0511"):
         choose(verdict, scan="associative")
-    with pytest.raises(Rejected, match="SEQ0540"):
+    with pytest.raises(Rejected, match="SEQ0540") as refused:
         choose(verdict, scan="newton(tolerance = 1e-6)")
+    assert "its Jacobian is dense" in refused.value.diagnostics[0].notes[0].text
     with pytest.raises(Rejected, match="SEQ0541"):
         choose(verdict, backend="fast")
     assert choose(verdict, scan="sequential").choices[0].why == "asked for"

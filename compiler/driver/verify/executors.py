@@ -31,9 +31,17 @@ def legal_everywhere(components: Components, offered: Sequence[str]) -> list[str
     return [m for m in offered if m == "sequential" or any(c["modes"].get(m, {}).get("legal") for c in components)]
 
 
+def native_modes(components: Components) -> list[str]:
+    """One step after the other, and Newton's method where the Jacobian of a component is diagonal or made of small blocks."""
+    from seqc.compiler.plan.choose_scan import SMALL
+
+    solved = any(c["modes"].get("newton", {}).get("legal") and c.get("structure") in SMALL for c in components)
+    return ["sequential", "newton"] if solved else ["sequential"]
+
+
 def _modes_of_triton(components: Components) -> list[str]:
-    """Sequential, and associative where that is legal."""
-    return legal_everywhere(components, ("sequential", "associative"))
+    """Sequential, associative where that is legal, and Newton's method as the native backend has it."""
+    return [*legal_everywhere(components, ("sequential", "associative")), *native_modes(components)[1:]]
 
 
 def _no_compiler() -> str:
@@ -70,7 +78,7 @@ def no_kernel(error: Exception) -> bool:
 
 EXECUTORS: tuple[Executor, ...] = (
     Executor("reference", lambda components: legal_everywhere(components, ("sequential",))),
-    Executor("native", lambda components: ["sequential"], missing=_no_compiler),
+    Executor("native", native_modes, missing=_no_compiler),
     Executor("triton", _modes_of_triton, missing=_no_device, only_asked=True),
 )
 """All that are built, the reference first."""

@@ -136,7 +136,7 @@ def _program(
 
 def _modes(executor: Executor, components: Components, scan: str) -> list[str]:
     offered = executor.modes(components)
-    return offered if scan == "auto" else [m for m in offered if m == scan.partition("(")[0]]
+    return offered if scan == "auto" else [scan for m in offered if m == scan.partition("(")[0]]
 
 
 def _subject(body: Body, make: Make, cell: Mapping[str, Any], sizes: Mapping[str, int], given: tuple[str, ...]) -> Subject:
@@ -291,6 +291,10 @@ def _one(
         return
     yield compared("values", lambda: run(layer, values).outs, out)
     yield compared("final state", lambda: run(layer, values).leaves, out)
+    if mode.startswith("newton"):
+        report = layer.newton_report()
+        why = f"Newton's method did not converge, the loop itself ran: {report.reasons[-1]}" if report.fallbacks else ""
+        yield Check(*name, "converged", "skipped" if why else "ok", note=why)
     yield compared("gradients", lambda: checks.gradients(subject, layer, dtype), limit_of(dtype, subject.steps, gradient=True))
     if dtype == "float64":
         if subject.surrogate:

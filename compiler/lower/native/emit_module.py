@@ -16,10 +16,12 @@ from seqc.compiler.diagnostics.diagnostic import Rejected
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.ir.kernel import Kernel, Operand
+from seqc.compiler.lower.kernels.newton import Newton, newton
 from seqc.compiler.lower.kernels.region import Choice, Chooser, Form, Region
 from seqc.compiler.lower.kernels.trace import Source
 from seqc.compiler.lower.native.emit import Made, made
 from seqc.compiler.lower.native.emit_decode import Decode, decode
+from seqc.compiler.lower.native.emit_newton import newton_lines, scheduled
 from seqc.compiler.lower.reference.body import Class, Lowering, callees_first, check_scope, class_names, loops
 from seqc.compiler.lower.reference.emitter import Emitter
 from seqc.compiler.lower.reference.layout import ATOM, Code, Layout, moved
@@ -38,6 +40,8 @@ class Native:
     made     the C functions of its kernels
     kernels  the kernels themselves
     decode   the whole step as one kernel, where it is one
+    newton   for each kernel its iteration, or why there is none
+    scan     the scan mode that the spec's schedule names first, where it is Newton's method
     """
 
     name: str
@@ -46,10 +50,22 @@ class Native:
     made: list[Made] = field(default_factory=list)
     kernels: list[Kernel] = field(default_factory=list)
     decode: Decode | None = None
+    newton: list[Newton | str] = field(default_factory=list)
+    scan: str = ""
 
     def inside(self) -> list[tuple[str, ...]]:
         """What each kernel computes."""
         return [r.names for r in self.regions for _ in range(2)]
+
+    @property
+    def solved(self) -> bool:
+        """Whether Newton's method solves any of its kernels."""
+        return any(isinstance(n, Newton) for n in self.newton)
+
+    def unsolved(self) -> list[tuple[tuple[str, ...], str]]:
+        """Loops that it does not solve, with the reason."""
+        found = [(names, n) for names, n in zip(self.inside(), self.newton, strict=True) if isinstance(n, str)]
+        return [*dict.fromkeys(found), *self.left]
 
     def lines(self) -> list[str]:
         """What stands at the end of the module: C functions with their descriptions, and the loops that have no kernel."""
@@ -68,6 +84,9 @@ class Native:
             out.append(f"{self.name}.LEFT = {tuple(self.left)!r}")
         if self.decode is not None:
             out += self.decode.lines(self.name)
+        out += newton_lines(self.name, self.newton, self.inside())
+        if self.scan:
+            out.append(f"{self.name}.SCAN = {self.scan!r}")
         return out
 
 
@@ -105,6 +124,8 @@ class NativeLowering(Lowering):
         done = super().run()
         self.native.made = [made(k) for k in self.kernels]
         self.native.kernels = self.kernels
+        self.native.newton = [newton(k) for k in self.kernels]
+        self.native.scan = scheduled(self.body)
         return done
 
     def method(self, body: list[str], head: str, doc: str, lines: list[str], static: bool = False) -> None:
