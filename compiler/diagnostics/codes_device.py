@@ -60,7 +60,7 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "`seqc verify SPEC --backend triton` does by itself. `seqc aot` compiles the kernels with no GPU present.",
     ),
     _E(
-        "SEQ0606",
+        "SEQ0607",
         "a folder of compiled kernels cannot be used",
         "`seqc aot SPEC --target sm_90 -o FOLDER` writes binaries and a manifest with the SHA-256 of each. What is loaded must be "
         "what was written, by the same version of Triton, from the same text of the kernel; otherwise it is this error and the "

@@ -26,7 +26,7 @@ _LARGEST = 64 << 20
 class BadArtefact(NativeError):
     """A folder of compiled kernels is not what was written, or not for this Triton."""
 
-    code = "SEQ0606"
+    code = "SEQ0607"
 
 
 @dataclass(frozen=True, slots=True)

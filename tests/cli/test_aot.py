@@ -60,7 +60,7 @@ def test_the_folder_is_checked(folder: Path, tmp_path: Path) -> None:
     content = bytearray(binary.read_bytes())
     content[len(content) // 2] ^= 1
     binary.write_bytes(content)
-    with pytest.raises(BadArtefact, match="SEQ0606.*not what was written"):
+    with pytest.raises(BadArtefact, match="SEQ0607.*not what was written"):
         load(copy)
     binary.unlink()
     with pytest.raises(BadArtefact, match="missing"):
