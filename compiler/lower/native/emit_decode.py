@@ -37,8 +37,8 @@ class Decode:
         """The constant in the generated module."""
         out = [f"{name}.DECODE = ("]
         out += [f"    {line + chr(10)!r}" for line in self.function.text.rstrip().split("\n")]
-        out += ["    '',", *(f"    {part!r}," for part in (self.function.about, self.operands, self.rows, self.carries)), ")"]
-        return out
+        out += ["    '',", f"    {self.function.about!r},", "    (", *(f"        {o!r}," for o in self.operands), "    ),"]
+        return [*out, f"    {self.rows!r},", f"    {self.carries!r},", ")"]
 
 
 def decode(
