@@ -5,7 +5,8 @@ shape goes the long way, which checks everything; it leaves a `Decoder` behind t
 layout, without gradients and outside of any tracing, fills in addresses and calls the C function.
 
 A decoder looks at its parameters where the module keeps them: numbers that change in place or through `.data` are seen, and
-a parameter that was replaced, moved or converted makes a new decoder.
+a parameter that was replaced, moved, converted or laid out otherwise makes a new decoder. Decoders lie beside their modules, not in
+them: what they hold can be neither copied nor pickled.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -24,6 +26,7 @@ from seqc.runtime.native.calls import available, seen_through
 from seqc.runtime.native.kernel import Kernel
 
 _kernels: dict[int, tuple[Any, Kernel]] = {}
+_decoders: WeakKeyDictionary[Any, Decoder] = WeakKeyDictionary()
 
 
 def kernel_of(constant: tuple[Any, ...]) -> Kernel:
@@ -46,7 +49,7 @@ class Decoder:
         tensors: list[Any] = []
         self.inputs: list[tuple[int, str]] = []
         self.fields: list[tuple[int, int]] = []
-        self.params: list[tuple[int, dict[str, Any], str, Any]] = []
+        self.params: list[tuple[int, dict[str, Any], str, Any, Any]] = []
         at = 0
         names = type(state)._fields
         for (what, key, order), (kind, _) in zip(operands, kernel.forward.operands, strict=True):
@@ -62,14 +65,14 @@ class Decoder:
             else:
                 holder, last = _holder(module, key)
                 value = holder[last]
-                self.params.append((at, holder, last, value))
+                self.params.append((at, holder, last, value, _layout(value)))
             lead = 0 if what == "param" else 1
             tensors.append(value.permute(*range(lead), *(lead + i for i in order)) if order else value)
             at += 1
             if kind == "number":
                 raise ValueError("a tensor where a number is taken")
         plan = kernel._forward_plan(tensors, [module.dtype] * kernel.rows, False, True)
-        if plan.fixes or any(plan.shares):
+        if plan.fixes or any(plan.shares) or not all(x.is_cpu for x in tensors if isinstance(x, Tensor)):
             raise ValueError("operands that have to be copied first")
         self.plan = plan
         self.numbers = (ctypes.c_double * len(plan.numbers))(*(tensors[i] for i in plan.numbers)) if plan.numbers else None
@@ -81,18 +84,17 @@ class Decoder:
         self.carries = [places[n] for n in names]
         self.outs = module.OUTS if len(rows) > 1 else None
         self.state = type(state)
-        self.shapes = self._layout(given, state)
+        self.shapes = [_layout(v) for v in self._values(given, state)]
         self.again = module.backend, module.dtype, choice.reference, choice.auto
 
-    def _layout(self, given: Mapping[str, Any], state: Any) -> tuple[Any, ...]:
-        values = [given[key] for _, key in self.inputs] + [state[i] for _, i in self.fields]
-        return tuple((v.shape, v.stride(), v.dtype) for v in values)
+    def _values(self, given: Mapping[str, Any], state: Any) -> list[Any]:
+        return [given[key] for _, key in self.inputs] + [state[i] for _, i in self.fields]
 
     def __call__(self, module: Any, given: Mapping[str, Any], state: Any) -> Any:
         """The outs and the state after; None where something is not as it was."""
-        values = [given[key] for _, key in self.inputs] + [state[i] for _, i in self.fields]
-        for value, (shape, stride, dtype) in zip(values, self.shapes, strict=True):
-            if type(value) is not Tensor or value.shape != shape or value.dtype is not dtype or value.stride() != stride or value.is_meta:
+        values = self._values(given, state)
+        for value, layout in zip(values, self.shapes, strict=True):
+            if type(value) is not Tensor or _layout(value) != layout:
                 return None
         plan = self.plan
         made = [torch.empty(shape, dtype=dtype) for shape, dtype in self.template]
@@ -100,9 +102,9 @@ class Decoder:
         p = (ctypes.c_void_p * (count + len(plan.results)))()
         for (at, _), value in zip([*self.inputs, *self.fields], values, strict=True):
             p[at] = value.data_ptr()
-        for at, holder, last, param in self.params:
+        for at, holder, last, param, layout in self.params:
             held: Any = holder.get(last)
-            if held is not param:
+            if held is not param or _layout(held) != layout:
                 return None
             p[at] = held.data_ptr()
         for result in made:
@@ -145,6 +147,11 @@ def _turned(order: tuple[int, ...]) -> tuple[int, ...] | None:
     return None if list(order) == list(range(len(order))) else tuple(i + 1 for i in order)
 
 
+def _layout(x: Tensor) -> tuple[Any, ...]:
+    """What an address alone does not say."""
+    return x.is_cpu, x.dtype, x.shape, x.stride()
+
+
 def _holder(module: Any, path: str) -> tuple[dict[str, Any], str]:
     """The dictionary that keeps a parameter, and its key."""
     *way, last = path.split(".")
@@ -155,7 +162,7 @@ def _holder(module: Any, path: str) -> tuple[dict[str, Any], str]:
 
 def step(module: Any, given: Mapping[str, Any], state: Any) -> Any:
     """Outs and state after one step the short way; None where it has to go the long way."""
-    decoder: Decoder | None = module.__dict__.get("_decoder")
+    decoder = _decoders.get(module)
     if decoder is None or torch.is_grad_enabled() or type(state) is not decoder.state or _watched():
         return None
     if decoder.again != (module.backend, module.dtype, choice.reference, choice.auto):
@@ -178,9 +185,9 @@ def learn(module: Any, given: Mapping[str, Any], state: Any) -> None:
     if any(v is None for v in given.values()) or len({v.shape[0] for v in values}) != 1:
         return
     try:
-        module.__dict__["_decoder"] = Decoder(module, given, state)
+        _decoders[module] = Decoder(module, given, state)
     except (ValueError, KeyError, AttributeError):
-        module.__dict__.pop("_decoder", None)
+        _decoders.pop(module, None)
 
 
 def _watched() -> bool:

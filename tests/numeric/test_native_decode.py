@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -129,6 +131,29 @@ def test_what_goes_the_long_way(short: list[int]) -> None:
         assert set(ours.step(x[:, 0], state, watch=("i",))[2]) == {"i"}
         assert torch.allclose(ours.step(x[:, 0])[0], theirs.step(x[:, 0])[0], atol=1e-5)
     assert len(short) == before
+
+
+def test_a_layer_that_has_stepped_is_copied_and_pickled(short: list[int]) -> None:
+    ours, theirs, x = pair("lstm")
+    want = walked(ours, x)
+    for other in (copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))):
+        assert same(walked(other, x), want)
+        with torch.no_grad():
+            for p in other.parameters():
+                p.zero_()
+        assert not same(walked(other, x), want), "its own numbers"
+    assert same(walked(ours, x), want) and same(walked(theirs, x), want)
+
+
+def test_a_parameter_laid_out_otherwise(short: list[int]) -> None:
+    ours, theirs, x = pair("elman")
+    walked(ours, x)
+    for layer in (ours, theirs):
+        layer.h.linear.h.data = layer.h.linear.h.data.t()
+    assert same(walked(ours, x), walked(theirs, x))
+    ours.h.linear.h.data = torch.zeros(3, 3)
+    with torch.no_grad(), pytest.raises((RuntimeError, ValueError)):
+        ours.step(x[:, 0], ours.init_state(BATCH))
 
 
 def test_results_are_new_memory() -> None:
