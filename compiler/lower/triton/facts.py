@@ -1,0 +1,125 @@
+"""What the cost model has to know of each kernel of a class: `facts`, and the line `NAME.FACTS` of a generated module.
+
+In:   a kernel as the region builder makes it, its Newton iteration (or why there is none).
+Out:  a `Loop`; nothing is emitted for it. What a form does not exist for is in `Loop.lacks`, with the reason.
+Refuses: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from seqc.compiler.ir.expr import Axes
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Statement, Var, weights_of
+from seqc.compiler.lower.kernels.linear import Linear, linear
+from seqc.compiler.lower.kernels.newton import Newton
+from seqc.compiler.lower.kernels.split import splits, words
+from seqc.compiler.lower.native.emit import forms
+from seqc.compiler.lower.triton.associative import unscannable
+from seqc.compiler.lower.triton.emit import cut_along, largest
+from seqc.compiler.lower.triton.emit_module import unfit
+from seqc.compiler.plan.count import counted, kinked
+from seqc.runtime.cost.facts import Loop, Pass, Solver
+
+SPLIT = False
+"""Whether emitted functions of the associative mode can have the steps cut into segments."""
+
+DENSE: tuple[str, ...] = ("fused", "steps")
+"""Modes of loops with matrix products."""
+
+
+def facts(raw: Kernel, found: Newton | str, why_not: str = "") -> Loop:
+    """What a loop costs, in numbers. `why_not`: why its class has no Triton kernels."""
+    k, d = forms(raw)
+    lacks: list[tuple[str, str]] = []
+    replayed = tuple(c.previous.axes for c, how in zip(k.carries, d.stored, strict=True) if how == REPLAYED)
+    forward = _walked(k)
+    backward = _walked(d.kernel, d.replay, replayed)
+    scan: tuple[Pass, Pass] | None = None
+    solver: Solver | None = None
+    if not weights_of(k.step):
+        why = unscannable(k, d)
+        if why:
+            lacks.append(("associative", why))
+        else:
+            scan = _tiled(k), _tiled(d.kernel, d, k)
+        if isinstance(found, Newton):
+            solver = _solver(k, found)
+        elif scan is None:
+            lacks.append(("newton", found))
+    built: list[str] = []
+    if why_not:
+        lacks = [("sequential", why_not)]
+    elif weights_of(k.step):
+        built = list(DENSE)
+    else:
+        built.append("sequential")
+        built += ["associative", *(("split",) if SPLIT else ())] if scan is not None else []
+        built += ["newton"] if solver is not None else []
+    return Loop(forward, backward, len(k.step), scan, solver, tuple(built), tuple(lacks))
+
+
+def of_class(kernels: Sequence[Kernel], found: Sequence[Newton | str]) -> list[Loop]:
+    """All loops of a class: where one has no Triton kernel, none has."""
+    why = next((w for w in map(unfit, kernels) if w), "")
+    return [facts(k, n, why) for k, n in zip(kernels, found, strict=True)]
+
+
+def line(name: str, loops: Sequence[Loop]) -> list[str]:
+    """The constant of the class `name`, as long as its kernels."""
+    if not loops:
+        return []
+    return [f"{name}.FACTS = (", *(f"    {loop.told()!r}," for loop in loops), ")"]
+
+
+def _walked(k: Kernel, replay: Sequence[Statement] = (), kept: Sequence[Axes] = ()) -> Pass:
+    """A function that takes one step after the other."""
+    cuts = cut_along(k)
+    return counted(k, cuts, _shares(k, cuts), largest(k), replay, kept)
+
+
+def _tiled(k: Kernel, d: Derivative | None = None, forward: Kernel | None = None) -> Pass:
+    """A function that takes many steps at a time; of an adjoint also the forward scan that computes carries again."""
+    cuts = cut_along(k)
+    how = linear(k)
+    mine = [(g.carries, g.algebra) for g in how.groups]
+    made = counted(k, cuts, _shares(k, cuts), largest(k), (), (), mine, how.step, _coefficients(how))
+    again = [i for i, stored in enumerate(d.stored) if stored == REPLAYED] if d is not None else []
+    if d is None or forward is None or not again:
+        return made
+    whole = linear(forward)
+    groups = [(g.carries, g.algebra) for g in whole.groups if any(i in again for i in g.carries)]
+    more = counted(forward, cuts, (), (), (), (), groups, d.replay, ())
+    return replace(made, plain=(*made.plain, *more.plain), special=(*made.special, *more.special), scans=(*made.scans, *more.scans))
+
+
+def _coefficients(how: Linear) -> list[Var]:
+    """The values that a scan puts together."""
+    every = [a for g in how.groups for a in (*(a for row in g.matrix for a in row), *g.offset)]
+    return [a for a in every if isinstance(a, Var)]
+
+
+def _shares(k: Kernel, cuts: Axes) -> Axes:
+    """Cut axes over which a result is a sum."""
+    said = {a: words(k, a) or {} for a in cuts}
+    results = (*k.rows, *k.totals)
+    return tuple(a for a in cuts if any(said[a].get(v.id) == "part" for v in results))
+
+
+def _solver(k: Kernel, found: Newton) -> Solver:
+    """The functions of Newton's method, each in the form that the emitter gives it."""
+    parts = []
+    for p in found.parts:
+        one = replace(p.kernel, split=splits(p.kernel))
+        parts.append((p.iterated, _walked(one) if unscannable(one) else _tiled(one)))
+    read = replace(found.read, split=splits(found.read))
+    kinks = False
+    for p in found.parts:
+        if p.iterated:
+            mine = [k.carries[i] for i in p.carries]
+            kinks = kinks or kinked(k.step, {c.previous.id for c in mine}, {c.next.id for c in mine})
+    return Solver(tuple(parts), _walked(read), kinks)
+
+
+__all__ = ["facts", "line", "of_class"]
