@@ -33,12 +33,13 @@ def counted(
     groups: Sequence[tuple[tuple[int, ...], str]] | None = None,
     step: Sequence[Statement] | None = None,
     goals: Sequence[Var] = (),
+    levels: int = 1,
 ) -> Pass:
     """What a function does that a kernel becomes.
 
     replay, kept   of an adjoint: statements by which it computes carries again, and their axes (they go to memory and come back)
     groups         of a function that takes many steps at a time: numbers of the carries and the algebra of each group; `step` is then the
-                   step with the coefficients' statements, `goals` are the coefficients
+                   step with the coefficients' statements, `goals` are the coefficients, `levels` how many of the groups wait for each other
     """
     every = tuple(step if step is not None else k.step)
     work = (*every, *replay)
@@ -63,6 +64,7 @@ def counted(
         tiled=groups is not None,
         scans=tuple(_scan(k, *g) for g in groups or ()),
         reads=_count(o.var.axes for o in k.operands if o.kind in ("step", "past") and o.var.id in needs) if groups is not None else (),
+        levels=levels,
     )
 
 

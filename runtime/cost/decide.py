@@ -15,7 +15,7 @@ from seqc.runtime.cost.model import Estimate, estimates
 GAIN = 0.9
 """A mode behind another one is taken where it needs less than this share of that one's time: the model knows no better."""
 
-NAMES = {"split": "associative, split over time", "fused": "sequential, weights inside", "steps": "sequential, step by step"}
+NAMES = {"fused": "sequential, weights inside", "steps": "sequential, step by step"}
 """Modes in words."""
 
 
@@ -58,7 +58,7 @@ def reason(best: Estimate, second: Estimate | None, shape: Shape) -> str:
 
 def _about(e: Estimate, shape: Shape) -> str:
     """What binds a mode."""
-    steps = "step" if e.mode not in ("associative", "split", "newton") else "tile"
+    steps = "step" if e.mode not in ("associative", "newton") else "tile"
     beside = f"{e.programs} programs" if e.programs != 1 else "1 program"
     if e.mode == "reference":
         return f"torch operations one by one, {time(e.step)} for each of {shape.length} steps"

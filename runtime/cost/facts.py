@@ -46,7 +46,7 @@ class Pass:
     depth           the same from anywhere in the step
     products        for each matrix product of a step the axes of its weight, of its result, and those along which each entry has its own
     tiled           whether it takes many steps at a time; then `scans` are its groups of carries, and `reads` are those of the values
-                    read that the coefficients need
+                    read that the coefficients need, `levels` how many of the groups wait for each other
     """
 
     axes: Axes
@@ -65,6 +65,7 @@ class Pass:
     tiled: bool = False
     scans: tuple[Scan, ...] = ()
     reads: Count = ()
+    levels: int = 1
 
     @property
     def carried(self) -> int:
@@ -75,7 +76,7 @@ class Pass:
         """As plain tuples."""
         scans = tuple((s.axes, s.values, s.plain, s.special, s.plain_depth, s.special_depth) for s in self.scans)
         head = (self.axes, self.cuts, self.shares, self.largest, self.read, self.written, self.once, self.plain, self.special)
-        return (*head, self.carries, self.chain, self.depth, self.products, self.tiled, scans, self.reads)
+        return (*head, self.carries, self.chain, self.depth, self.products, self.tiled, scans, self.reads, self.levels)
 
     @classmethod
     def of(cls, told: Sequence[Any]) -> Pass:
@@ -112,6 +113,7 @@ class Loop:
     """One loop over time: its kernel forwards and backwards, one step after the other; the same many steps at a time, where its carries
     have an algebra; Newton's method, where it solves it. `operations`: how many torch operations a step is without a kernel.
 
+    names   what it computes, in the spec's words
     built   the modes that there are kernels for, besides the reference
     lacks   why a mode is not there, for each that a loop of this kind might have
     """
@@ -122,21 +124,22 @@ class Loop:
     scan: tuple[Pass, Pass] | None = None
     newton: Solver | None = None
     built: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     lacks: tuple[tuple[str, str], ...] = ()
 
     def told(self) -> tuple[Any, ...]:
         """As plain tuples."""
         scan = None if self.scan is None else (self.scan[0].told(), self.scan[1].told())
         newton = None if self.newton is None else self.newton.told()
-        return self.forward.told(), self.backward.told(), self.operations, scan, newton, self.built, self.lacks
+        return self.forward.told(), self.backward.told(), self.operations, scan, newton, self.built, self.names, self.lacks
 
     @classmethod
     def of(cls, told: Sequence[Any]) -> Loop:
         """From plain tuples."""
-        forward, backward, operations, scan, newton, built, lacks = told
+        forward, backward, operations, scan, newton, built, names, lacks = told
         both = None if scan is None else (Pass.of(scan[0]), Pass.of(scan[1]))
         solver = None if newton is None else Solver.of(newton)
-        return cls(Pass.of(forward), Pass.of(backward), operations, both, solver, tuple(built), tuple(lacks))
+        return cls(Pass.of(forward), Pass.of(backward), operations, both, solver, tuple(built), tuple(names), tuple(lacks))
 
 
 @dataclass(frozen=True, slots=True)

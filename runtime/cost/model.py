@@ -18,11 +18,11 @@ A function that is launched once takes
 The terms overlap (while one program waits another one moves bytes), so the longest counts, not the sum; `Estimate.bound` names it.
 
     sequential   one function as above, forwards; backwards the adjoint
-    associative  a program takes `tile` steps at a time: T / tile tiles, each a load, the step, log2(tile) levels of the scan
-    split        the same, the steps cut into segments beside each other where sequences x channels do not fill the machine: the first
-                 launch puts the coefficients of each segment together (it reads what they need), a second one hands the carries from
-                 segment to segment, a third one is the associative mode within segments
-    newton       for each window iterations x (the iteration's functions, associative or split, the test of convergence, a wait) and
+    associative  a program takes `tile` steps at a time: T / tile tiles, each a load, the step, log2(tile) levels of the scan. Where
+                 sequences x channels do not fill the machine, the steps are cut into segments beside each other
+                 (`cost.segments`): for each level of groups one launch puts the coefficients of each segment together (it reads what
+                 they need) and one hands the carries from segment to segment; the last is the mode itself within segments
+    newton       for each window iterations x (the iteration's functions, as in the associative mode, the test of convergence, a wait) and
                  one pass for the rows; backwards the sequential adjoint. Iterations are not known before: 8 where the step is smooth, 32
                  where its Jacobian jumps (measured at default initialisation, fp32, 1024 to 65536 steps: ParaGRU 4, ParaLSTM 4,
                  SRU 7 to 9, IndRNN 21 to 35), or what this module needed the last time
@@ -42,6 +42,7 @@ from dataclasses import dataclass, field, replace
 
 from seqc.runtime.cost.devices import Device
 from seqc.runtime.cost.facts import Loop, Pass, Scan, Shape, Solver, total
+from seqc.runtime.cost.segments import segments
 from seqc.runtime.triton.blocks import LEAST, Blocks, choose, power
 
 STEPS = 64
@@ -58,9 +59,6 @@ CHECKS, WAITS = 14, 3
 
 WINDOW, ROOM = 1 << 14, 1 << 24
 """Steps of a window of Newton's method at least; on a GPU as many as have so many entries."""
-
-FULL = 8
-"""Programs of the associative mode that a unit holds at a time (eight warps each)."""
 
 ROWS = 16
 """Sequences of a program that a matrix product takes at least."""
@@ -112,10 +110,9 @@ def estimates(loop: Loop, shape: Shape, device: Device) -> list[Estimate]:
     for mode in loop.built:
         if mode == "sequential":
             found.append(_sum(mode, [one_after_the_other(p, shape, device) for p in passes]))
-        elif mode in ("associative", "split") and loop.scan is not None:
+        elif mode == "associative" and loop.scan is not None:
             rows = tile(loop.scan[1], shape.sizes)
-            here = in_tiles if mode == "associative" else cut
-            found.append(_sum(mode, [here(p, shape, device, rows) for p in _both(*loop.scan, shape)]))
+            found.append(_sum(mode, [in_tiles(p, shape, device, rows) for p in _both(*loop.scan, shape)]))
         elif mode == "newton" and loop.newton is not None:
             found.append(_newton(loop, loop.newton, shape, device))
         elif mode == "fused" and all(_fits(p, shape, device) for p in passes):
@@ -145,48 +142,42 @@ def one_after_the_other(p: Pass, shape: Shape, device: Device) -> Estimate:
     return _estimate("sequential", p, shape, device, waves * shape.length * step, programs, shape.length, step)
 
 
-def in_tiles(p: Pass, shape: Shape, device: Device, rows: int, segments: int = 1) -> Estimate:
-    """A function that takes `rows` steps at a time; of `segments` pieces of the sequence beside each other."""
-    sizes = shape.sizes
-    blocks = choose(p.axes, p.cuts, p.shares, p.largest, sizes, max(1, shape.batch), LEAST)
+def in_tiles(p: Pass, shape: Shape, device: Device, rows: int) -> Estimate:
+    """A function that takes `rows` steps at a time, its steps in segments where that pays."""
+    blocks = choose(p.axes, p.cuts, p.shares, p.largest, shape.sizes, max(1, shape.batch), LEAST)
+    programs, _ = _programs(p, blocks, shape)
+    count = segments(programs, shape.length, rows, device.units)
+    whole = _tiled(p, blocks, shape, device, rows, count)
+    if count < 2 or not p.scans:
+        return replace(whole, segments=count)
+    # a launch that sums up every segment and one that walks over the sums, for each level of groups
+    first = _tiled(replace(p, read=p.reads, written=(), once=()), blocks, shape, device, rows, count)
+    values = sum(s.values * math.prod(shape.sizes[a] for a in s.axes) for s in p.scans)
+    moved = 2 * 4 * shape.batch * count * values / device.copy
+    walk = count * device.memory
+    parts = {k: first.parts[k] * p.levels + whole.parts[k] for k in whole.parts}
+    parts["memory bandwidth"] += moved
+    parts["the latency chain"] += walk * p.levels
+    parts["launches"] += device.launch * p.levels
+    seconds = whole.seconds + p.levels * (first.seconds + max(walk, moved) + device.launch)
+    return replace(whole, seconds=seconds, parts=parts, bound=_bound(parts), segments=count)
+
+
+def _tiled(p: Pass, blocks: Blocks, shape: Shape, device: Device, rows: int, count: int) -> Estimate:
+    """One launch over `count` segments of the sequence."""
     programs, share = _programs(p, blocks, shape)
-    programs *= segments
+    programs *= count
     resident = _resident(p, blocks, shape, device, rows)
     together = min(resident, -(-programs // device.units))
     levels = max(1, math.ceil(math.log2(rows)))
-    plain, special = _scan_work(p, levels, sizes)
+    plain, special = _scan_work(p, levels, shape.sizes)
     issue = together * rows * share * max(plain / device.plain, special / device.special)
     chain = TURN + _cycles(p.depth, device) + sum(_scan_cycles(s, levels, device) for s in p.scans)
     step = max(device.memory + chain / device.clock, issue / device.clock)
-    turns = -(-shape.length // (rows * segments))
+    turns = -(-shape.length // (rows * count))
     waves = max(1.0, programs / (device.units * resident))
     work = replace(p, plain=(((), plain),), special=(((), special),))
     return _estimate("associative", work, shape, device, waves * turns * step, programs, turns, step)
-
-
-def cut(p: Pass, shape: Shape, device: Device, rows: int) -> Estimate:
-    """The same, the steps cut into as many segments (a power of two) as is best; no more than fill the machine."""
-    found = [in_tiles(p, shape, device, rows)]
-    segments = 2
-    while found[0].programs * segments <= FULL * device.units:
-        found.append(_segmented(p, shape, device, rows, segments))
-        segments *= 2
-    return replace(min(found, key=lambda e: e.seconds), mode="split")
-
-
-def _segmented(p: Pass, shape: Shape, device: Device, rows: int, segments: int) -> Estimate:
-    """Each segment's coefficients, the carries from segment to segment, the segments; without carries the last alone."""
-    last = in_tiles(p, shape, device, rows, segments)
-    if not p.scans:
-        return replace(last, segments=segments)
-    first = in_tiles(replace(p, read=p.reads, written=(), once=()), shape, device, rows, segments)
-    values = sum(s.values * math.prod(shape.sizes[a] for a in s.axes) for s in p.scans)
-    between = 2 * 4 * shape.batch * segments * values / device.copy + segments * device.memory
-    parts = {k: first.parts[k] + last.parts[k] for k in last.parts}
-    parts["the latency chain"] += between
-    parts["launches"] += device.launch
-    seconds = first.seconds + last.seconds + between + device.launch
-    return replace(last, seconds=seconds, parts=parts, bound=_bound(parts), segments=segments)
 
 
 def _programs(p: Pass, blocks: Blocks, shape: Shape) -> tuple[int, float]:
@@ -271,29 +262,25 @@ def _newton(loop: Loop, solver: Solver, shape: Shape, device: Device) -> Estimat
     windows = max(1, -(-shape.length // steps))
     count = shape.iterations or (JUMPS if solver.kinks else SMOOTH)
     inside = replace(shape, length=steps, width=max(4, shape.width), training=False)
-    split = "split" in loop.built
     runs: list[Estimate] = []
     for iterated, p in solver.parts:
-        one = _quickest(p, inside, device, split)
+        one = _form(p, inside, device)
         times = windows * (count if iterated else 1)
         # beside each correction stand three measures of it
         host = (CHECKS * device.operation + WAITS * device.wait) * max(1, p.carried // 4) if iterated else 0.0
         parts = {k: times * v for k, v in one.parts.items()}
         parts["launches"] += times * host
         runs.append(replace(one, seconds=times * (one.seconds + host), parts=parts))
-    runs.append(_quickest(solver.rows, shape, device, split))
+    runs.append(_form(solver.rows, shape, device))
     segments = max(e.segments for e in runs)
     if shape.training:
         runs.append(one_after_the_other(loop.backward, shape, device))
     return replace(_sum("newton", runs), iterations=count, segments=segments)
 
 
-def _quickest(p: Pass, shape: Shape, device: Device, split: bool) -> Estimate:
-    """A function that is never differentiated, in the one form it has."""
-    if not p.tiled:
-        return one_after_the_other(p, shape, device)
-    rows = tile(p, shape.sizes)
-    return cut(p, shape, device, rows) if split else in_tiles(p, shape, device, rows)
+def _form(p: Pass, shape: Shape, device: Device) -> Estimate:
+    """A function that is never differentiated, in the form it has."""
+    return in_tiles(p, shape, device, tile(p, shape.sizes)) if p.tiled else one_after_the_other(p, shape, device)
 
 
 def _weights(p: Pass, sizes: Mapping[str, int]) -> tuple[float, float, int]:

@@ -102,21 +102,22 @@ def _loops(run: Run, device: Device) -> Iterator[LoopReport]:
         given = {k: n for k, n in run.options.dims.items() if k in known}
         sizes = sizes_of.defaults(body, given)
         seen: set[tuple[str, ...]] = set()
-        for k, loop, names in list(zip(native.kernels, of_class(native.kernels, native.newton), native.inside(), strict=True))[::2]:
-            if names in seen:
+        # of two forms, with and without resets, the plain one
+        for k, loop in list(zip(native.kernels, of_class(native.kernels, native.newton, native.inside()), strict=True))[::2]:
+            if loop.names in seen:
                 continue
-            seen.add(names)
-            yield _loop(c.name, names, loop, axis_sizes(k, body, sizes), run, device)
+            seen.add(loop.names)
+            yield _loop(c.name, loop, axis_sizes(k, body, sizes), run, device)
         for names, why in native.left:
             yield LoopReport(body=c.name, states=tuple(names), sizes={}, forward=None, training=None, lacks={"kernel": why})
 
 
-def _loop(body: str, names: tuple[str, ...], loop: Loop, sizes: Mapping[str, int], run: Run, device: Device) -> LoopReport:
+def _loop(body: str, loop: Loop, sizes: Mapping[str, int], run: Run, device: Device) -> LoopReport:
     assert run.options is not None
     both = [
         _choice(decide(loop, Shape(run.options.batch, run.options.time, sizes, 4, training), device)) for training in (False, True)
     ]
-    return LoopReport(body=body, states=tuple(names), sizes=dict(sizes), forward=both[0], training=both[1], lacks=dict(loop.lacks))
+    return LoopReport(body=body, states=loop.names, sizes=dict(sizes), forward=both[0], training=both[1], lacks=dict(loop.lacks))
 
 
 def _choice(d: Decision) -> Choice:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Statement, Var, weights_of
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Statement, Var, needed, weights_of
 from seqc.compiler.lower.kernels.linear import Linear, linear
 from seqc.compiler.lower.kernels.newton import Newton
 from seqc.compiler.lower.kernels.split import splits, words
@@ -22,15 +22,12 @@ from seqc.compiler.lower.triton.emit_module import unfit
 from seqc.compiler.plan.count import counted, kinked
 from seqc.runtime.cost.facts import Loop, Pass, Solver
 
-SPLIT = False
-"""Whether emitted functions of the associative mode can have the steps cut into segments."""
-
 DENSE: tuple[str, ...] = ("fused", "steps")
 """Modes of loops with matrix products."""
 
 
-def facts(raw: Kernel, found: Newton | str, why_not: str = "") -> Loop:
-    """What a loop costs, in numbers. `why_not`: why its class has no Triton kernels."""
+def facts(raw: Kernel, found: Newton | str, names: Sequence[str] = (), why_not: str = "") -> Loop:
+    """What a loop costs, in numbers. `names`: what it computes; `why_not`: why its class has no Triton kernels."""
     k, d = forms(raw)
     lacks: list[tuple[str, str]] = []
     replayed = tuple(c.previous.axes for c, how in zip(k.carries, d.stored, strict=True) if how == REPLAYED)
@@ -55,15 +52,15 @@ def facts(raw: Kernel, found: Newton | str, why_not: str = "") -> Loop:
         built = list(DENSE)
     else:
         built.append("sequential")
-        built += ["associative", *(("split",) if SPLIT else ())] if scan is not None else []
+        built += ["associative"] if scan is not None else []
         built += ["newton"] if solver is not None else []
-    return Loop(forward, backward, len(k.step), scan, solver, tuple(built), tuple(lacks))
+    return Loop(forward, backward, len(k.step), scan, solver, tuple(built), tuple(names), tuple(lacks))
 
 
-def of_class(kernels: Sequence[Kernel], found: Sequence[Newton | str]) -> list[Loop]:
-    """All loops of a class: where one has no Triton kernel, none has."""
+def of_class(kernels: Sequence[Kernel], found: Sequence[Newton | str], inside: Sequence[Sequence[str]]) -> list[Loop]:
+    """All loops of a class (`inside`: what each computes): where one has no Triton kernel, none has."""
     why = next((w for w in map(unfit, kernels) if w), "")
-    return [facts(k, n, why) for k, n in zip(kernels, found, strict=True)]
+    return [facts(k, n, names, why) for k, n, names in zip(kernels, found, inside, strict=True)]
 
 
 def line(name: str, loops: Sequence[Loop]) -> list[str]:
@@ -84,7 +81,7 @@ def _tiled(k: Kernel, d: Derivative | None = None, forward: Kernel | None = None
     cuts = cut_along(k)
     how = linear(k)
     mine = [(g.carries, g.algebra) for g in how.groups]
-    made = counted(k, cuts, _shares(k, cuts), largest(k), (), (), mine, how.step, _coefficients(how))
+    made = counted(k, cuts, _shares(k, cuts), largest(k), (), (), mine, how.step, _coefficients(how), _levels(k, how))
     again = [i for i, stored in enumerate(d.stored) if stored == REPLAYED] if d is not None else []
     if d is None or forward is None or not again:
         return made
@@ -92,6 +89,17 @@ def _tiled(k: Kernel, d: Derivative | None = None, forward: Kernel | None = None
     groups = [(g.carries, g.algebra) for g in whole.groups if any(i in again for i in g.carries)]
     more = counted(forward, cuts, (), (), (), (), groups, d.replay, ())
     return replace(made, plain=(*made.plain, *more.plain), special=(*made.special, *more.special), scans=(*made.scans, *more.scans))
+
+
+def _levels(k: Kernel, how: Linear) -> int:
+    """How many groups wait for each other: those of one level read carries of earlier levels only."""
+    level: dict[int, int] = {}
+    for g in how.groups:
+        reached = {v.id for v in _coefficients(Linear((g,), how.step))}
+        needed(how.step, reached)
+        before = [n for i, n in level.items() if k.carries[i].previous.id in reached or k.carries[i].next.id in reached]
+        level.update(dict.fromkeys(g.carries, 1 + max(before, default=0)))
+    return max(level.values(), default=1)
 
 
 def _coefficients(how: Linear) -> list[Var]:
