@@ -13,7 +13,7 @@ Out:  findings: line, rule, what is wrong. `checked` raises where there is one: 
     dot         `tl.dot` says its precision and gives float32
 
 Method: each name's definition is followed back to `tl.arange` (which axis), `tl.program_id` (which coordinate) and comparisons
-(which masks). Names are what the emitters use: B, T, C; n0…; BLOCK_B, BLOCK_0…; m…, i…; p… (slots) and w… (scratch).
+(which masks). Names are what the emitters use: B, T, C, segments; n0…; BLOCK_B, BLOCK_0…; m…, i…; p… (slots) and w… (scratch).
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Function:
     def coordinate(self, name: str, value: ast.expr) -> None:
         """Names the coordinates that the program's number is taken apart into."""
         text = ast.unparse(value)
-        if re.fullmatch(r"rest % pieces\d+", text) or name == "group":
+        if re.fullmatch(r"rest % (pieces\d+|segments)", text) or name == "group":
             self.coordinates.add(name)
             self.known[name] = Facts(wide=True, parts=frozenset((name,)))
         elif name in ("program", "rest"):
