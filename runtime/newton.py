@@ -26,10 +26,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqc.runtime.cost import model
 from seqc.runtime.native.kernel import Kernel
 
-WINDOW = 1 << 14
-"""Steps that are solved at a time."""
+WINDOW = model.WINDOW
+"""Steps that are solved at a time; on a GPU more, where a step is small (`runtime.cost.model.window`)."""
 
 BUDGET = {torch.float32: 4e-6, torch.float64: 1e-12}
 """The tolerance where none is given, for the type of the arithmetic."""
@@ -190,8 +191,9 @@ class Newton(Kernel):
         kinds = [kind for kind, _ in self.base.forward.operands]
         iterations: list[int] = []
         residual = 0.0
-        for low in range(0, length, WINDOW):
-            high = min(length, low + WINDOW)
+        steps = self._window(held, length)
+        for low in range(0, length, steps):
+            high = min(length, low + steps)
             here = [x[:, low:high] if kind == "step" else x for x, kind in zip(operands, kinds, strict=True)]
             most = 0
             for part in self.parts:
@@ -215,6 +217,11 @@ class Newton(Kernel):
             again = [x for x, how in zip(held, self.base.stored, strict=True) if how == REPLAYED]
             found += [x[:, :length:every].transpose(0, 1).contiguous() for x in again]
         return found, iterations, residual
+
+    def _window(self, held: Sequence[Tensor], length: int) -> int:
+        """Steps that are solved at a time."""
+        entries = max(sum(held[i][:, 0].numel() for i in p.carries) for p in self.parts)
+        return max(WINDOW, model.window(length, entries, True)) if held[0].device.type == "cuda" else WINDOW
 
     def _starts(self, operands: Sequence[Any], real: torch.dtype, batch: int, length: int, sizes: dict[str, int]) -> list[Tensor]:
         """For each carry its values before the first step and after each: the first ones are known."""
@@ -255,15 +262,10 @@ class Newton(Kernel):
 def measured(largest: Sequence[Tensor], count: int) -> tuple[float, float, bool]:
     """The largest relative residual and correction, and whether all is finite. `largest`: of each carry |r|, then |delta|, then
     |value|, each [batch, axes]."""
-    worst = [0.0, 0.0]
-    finite = True
-    for n in range(count):
-        values = largest[2 * count + n].reshape(len(largest[0]), -1)
-        scale = torch.maximum(values, SMALL * values.amax(1, keepdim=True))
-        for j in range(2):
-            x = largest[j * count + n].reshape(len(largest[0]), -1)
-            part = torch.where(x == 0, 0.0, x / scale).max().item()
-            finite = finite and math.isfinite(part)
-            worst[j] = max(worst[j], part)
-        finite = finite and bool(torch.isfinite(values).all())
-    return worst[0], worst[1], finite
+    # [3, carries, batch, entries]: the host waits for one result
+    every = torch.stack([x.reshape(len(x), -1) for x in largest]).unflatten(0, (3, count))
+    values = every[2]
+    scale = torch.maximum(values, SMALL * values.amax(-1, keepdim=True))
+    parts = torch.where(every[:2] == 0, 0.0, every[:2] / scale).flatten(1).amax(1)
+    residual, correction, whole = torch.cat((parts, values.amax().reshape(1))).tolist()
+    return residual, correction, math.isfinite(residual) and math.isfinite(correction) and math.isfinite(whole)

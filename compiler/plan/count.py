@@ -30,16 +30,15 @@ def counted(
     largest: Sequence[Axes],
     replay: Sequence[Statement] = (),
     kept: Sequence[Axes] = (),
-    groups: Sequence[tuple[tuple[int, ...], str]] | None = None,
+    groups: Sequence[tuple[tuple[int, ...], str, int]] | None = None,
     step: Sequence[Statement] | None = None,
     goals: Sequence[Var] = (),
-    levels: int = 1,
 ) -> Pass:
     """What a function does that a kernel becomes.
 
     replay, kept   of an adjoint: statements by which it computes carries again, and their axes (they go to memory and come back)
-    groups         of a function that takes many steps at a time: numbers of the carries and the algebra of each group; `step` is then the
-                   step with the coefficients' statements, `goals` are the coefficients, `levels` how many of the groups wait for each other
+    groups         of a function that takes many steps at a time: numbers of the carries, the algebra and the level of each group;
+                   `step` is then the step with the coefficients' statements, `goals` are the coefficients
     """
     every = tuple(step if step is not None else k.step)
     work = (*every, *replay)
@@ -64,18 +63,18 @@ def counted(
         tiled=groups is not None,
         scans=tuple(_scan(k, *g) for g in groups or ()),
         reads=_count(o.var.axes for o in k.operands if o.kind in ("step", "past") and o.var.id in needs) if groups is not None else (),
-        levels=levels,
+        levels=1 + max((level for _, _, level in groups or ()), default=0),
     )
 
 
-def _scan(k: Kernel, carries: tuple[int, ...], algebra: str) -> Scan:
+def _scan(k: Kernel, carries: tuple[int, ...], algebra: str, level: int) -> Scan:
     """One group: a matrix and an offset of n values, or one value and an offset."""
     n = len(carries)
     axes = k.carries[carries[0]].previous.axes
     if algebra in COMBINATIONS:
-        return Scan(axes, 2, *COMBINATIONS[algebra])
+        return Scan(axes, 2, *COMBINATIONS[algebra], level)
     # the product of two n x n matrices, and of one with the offset
-    return Scan(axes, n * n + n, float(n**3 + n * n), 0.0, float(n + 1), 0.0)
+    return Scan(axes, n * n + n, float(n**3 + n * n), 0.0, float(n + 1), 0.0, level)
 
 
 def _count(these: Iterable[Axes]) -> Count:

@@ -23,7 +23,7 @@ def total(count: Count, sizes: Mapping[str, int]) -> float:
 @dataclass(frozen=True, slots=True)
 class Scan:
     """One group of carries as an associative scan: `values` that go through it for each entry of `axes`; operations of one combination,
-    and how many of them one after the other."""
+    and how many of them one after the other; `level`: how many groups it waits for."""
 
     axes: Axes
     values: int
@@ -31,6 +31,7 @@ class Scan:
     special: float
     plain_depth: float
     special_depth: float
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Pass:
 
     def told(self) -> tuple[Any, ...]:
         """As plain tuples."""
-        scans = tuple((s.axes, s.values, s.plain, s.special, s.plain_depth, s.special_depth) for s in self.scans)
+        scans = tuple((s.axes, s.values, s.plain, s.special, s.plain_depth, s.special_depth, s.level) for s in self.scans)
         head = (self.axes, self.cuts, self.shares, self.largest, self.read, self.written, self.once, self.plain, self.special)
         return (*head, self.carries, self.chain, self.depth, self.products, self.tiled, scans, self.reads, self.levels)
 

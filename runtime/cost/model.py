@@ -54,8 +54,8 @@ SHUFFLE, EXCHANGE, TURN = 25.0, 150.0, 40.0
 SMOOTH, JUMPS = 8, 32
 """Iterations of Newton's method (see above)."""
 
-CHECKS, WAITS = 14, 3
-"""Torch operations and waits of the test of convergence, for each carry and iteration (counted in `runtime.newton`)."""
+CHECKS, WAITS = 12, 1
+"""Torch operations and waits of the test of convergence, for each iteration (counted in `runtime.newton`)."""
 
 WINDOW, ROOM = 1 << 14, 1 << 24
 """Steps of a window of Newton's method at least; on a GPU as many as have so many entries."""
@@ -151,15 +151,18 @@ def in_tiles(p: Pass, shape: Shape, device: Device, rows: int) -> Estimate:
     if count < 2 or not p.scans:
         return replace(whole, segments=count)
     # a launch that sums up every segment and one that walks over the sums, for each level of groups
-    first = _tiled(replace(p, read=p.reads, written=(), once=()), blocks, shape, device, rows, count)
+    sums = replace(p, read=p.reads, written=(), once=())
+    firsts = [
+        _tiled(replace(sums, scans=tuple(s for s in p.scans if s.level <= n)), blocks, shape, device, rows, count) for n in range(p.levels)
+    ]
     values = sum(s.values * math.prod(shape.sizes[a] for a in s.axes) for s in p.scans)
     moved = 2 * 4 * shape.batch * count * values / device.copy
     walk = count * device.memory
-    parts = {k: first.parts[k] * p.levels + whole.parts[k] for k in whole.parts}
+    parts = {k: sum(e.parts[k] for e in (*firsts, whole)) for k in whole.parts}
     parts["memory bandwidth"] += moved
     parts["the latency chain"] += walk * p.levels
     parts["launches"] += device.launch * p.levels
-    seconds = whole.seconds + p.levels * (first.seconds + max(walk, moved) + device.launch)
+    seconds = sum(e.seconds for e in (*firsts, whole)) + moved + p.levels * (walk + device.launch)
     return replace(whole, seconds=seconds, parts=parts, bound=_bound(parts), segments=count)
 
 
@@ -257,7 +260,8 @@ def _sum(mode: str, these: Sequence[Estimate]) -> Estimate:
 
 def _newton(loop: Loop, solver: Solver, shape: Shape, device: Device) -> Estimate:
     """Windows x iterations x (functions, test, wait), then the rows; backwards the sequential adjoint."""
-    entries = max((int(total(p.carries, shape.sizes)) for _, p in solver.parts), default=1) * shape.batch
+    # beside each correction stand three measures of it
+    entries = max((int(total(p.carries, shape.sizes)) // (4 if own else 1) for own, p in solver.parts), default=1) * shape.batch
     steps = window(shape.length, entries, True)
     windows = max(1, -(-shape.length // steps))
     count = shape.iterations or (JUMPS if solver.kinks else SMOOTH)
@@ -266,8 +270,7 @@ def _newton(loop: Loop, solver: Solver, shape: Shape, device: Device) -> Estimat
     for iterated, p in solver.parts:
         one = _form(p, inside, device)
         times = windows * (count if iterated else 1)
-        # beside each correction stand three measures of it
-        host = (CHECKS * device.operation + WAITS * device.wait) * max(1, p.carried // 4) if iterated else 0.0
+        host = CHECKS * device.operation + WAITS * device.wait if iterated else 0.0
         parts = {k: times * v for k, v in one.parts.items()}
         parts["launches"] += times * host
         runs.append(replace(one, seconds=times * (one.seconds + host), parts=parts))

@@ -135,11 +135,11 @@ def triton_kernel(one: tuple[Any, ...]) -> Kernel:
     return TritonKernel(*one)
 
 
-def triton_forward(function: Lazy, tiles: bool, about: Sequence[Any]) -> Kernel:
-    """A kernel made of a Triton function that has no adjoint; `tiles`: it takes many steps at a time."""
+def triton_forward(tiles: bool, function: Lazy, about: Sequence[Any], *cuts: Any) -> Kernel:
+    """A kernel made of a Triton function that has no adjoint; `tiles`: it takes many steps at a time, and `cuts` are for segments."""
     from seqc.runtime.triton.kernel import Kernel as TritonKernel
 
-    return TritonKernel(function, about, function, about, tiles=tiles)
+    return TritonKernel(function, about, function, about, *cuts, tiles=tiles)
 
 
 def on_triton(module: Any, operands: Sequence[Any]) -> bool:

@@ -11,7 +11,7 @@ Refuses: nothing.
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,11 +33,18 @@ def loops(cls: Any) -> tuple[Loop, ...]:
     return held[1]
 
 
+def known(cls: Any) -> int:
+    """A key for the facts of a class, which are read now and kept."""
+    loops(cls)
+    return id(cls.FACTS)
+
+
 def machine(device: torch.device) -> Device | None:
     """The machine that decisions are made for; None where there are none to make: the interpreter keeps one step after the other."""
     if device.type != "cuda":
         return None
-    return present(device.index if device.index is not None else torch.cuda.current_device())
+    index: Any = device.index
+    return present(torch.cuda.current_device() if index is None else index)
 
 
 def mode(module: Any, number: int, kernel: Any, operands: Sequence[Any]) -> str:
@@ -55,8 +62,7 @@ def mode(module: Any, number: int, kernel: Any, operands: Sequence[Any]) -> str:
     if report.fallbacks or recording(here):
         without += ("newton",)
     count = report.last if report.solved else 0
-    cls: Hashable = type(module)
-    return decision(cls, number, batch, length, tuple(sizes.items()), width, training, count, without, here).mode
+    return decision(known(type(module)), number, batch, length, tuple(sizes.items()), width, training, count, without, here).mode
 
 
 def recording(here: Device) -> bool:
@@ -66,7 +72,7 @@ def recording(here: Device) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def decision(
-    cls: Hashable,
+    key: int,
     number: int,
     batch: int,
     length: int,
@@ -77,8 +83,8 @@ def decision(
     without: tuple[str, ...],
     device: Device,
 ) -> Decision:
-    """The decision for one kernel of a class at one shape."""
-    return decide(loops(cls)[number], Shape(batch, length, dict(sizes), width, training, iterations), device, without)
+    """The decision for one kernel of a class (`known` has its key) at one shape."""
+    return decide(_loops[key][1][number], Shape(batch, length, dict(sizes), width, training, iterations), device, without)
 
 
 def explanation(module: Any, batch: int, length: int, training: bool, device: str) -> str:
@@ -103,11 +109,10 @@ def explanation(module: Any, batch: int, length: int, training: bool, device: st
 def _lines(module: Any, batch: int, length: int, training: bool, device: Device) -> list[str]:
     """One line for each loop; the forms with resets and padding take what the plain ones take, as a rule."""
     out: list[str] = []
-    cls: Hashable = type(module)
     width = torch.empty((), dtype=module.dtype).element_size()
     for number, loop in list(enumerate(loops(type(module))))[::2]:
         sizes = axis_sizes(loop, module.sizes)
-        found = decision(cls, number, batch, length, tuple(sizes.items()), width, training, 0, (), device)
+        found = decision(known(type(module)), number, batch, length, tuple(sizes.items()), width, training, 0, (), device)
         head = f"{module.TABLE.name} {{{', '.join(loop.names)}}}: {called(found.mode)}, {time(found.best.seconds)}"
         head += f", bound by {found.best.bound}"
         head += f"; runner-up {called(found.second.mode)}, {time(found.second.seconds)}" if found.second is not None else ""

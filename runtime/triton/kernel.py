@@ -204,7 +204,7 @@ class Kernel(NativeKernel):
         lazy = self.functions[0 if ahead else 1]
         whole = self._launch(lazy, f, batch, length, sizes, real, operands, results, single)
         cuts = self.cuts[ahead]
-        if not cuts or not whole.programs or single:
+        if not (cuts or f.tiles and not f.starts) or not whole.programs or single:
             return whole
         device = next(x.device for x in operands if isinstance(x, Tensor))
         every = self.adjoint.interval(sizes, real, length)

@@ -1,8 +1,10 @@
 """Newton's iteration in Triton: one associative scan for each group of carries that is iterated.
 
 In:   for each kernel of a class its iteration (`lower.kernels.newton`), or why there is none.
-Out:  functions, and the lines of `NAME.TRITON_NEWTON`, as long as `NAME.TRITON`: (starts, (function, description) of what reads the rows,
-      parts) each, or None. What cannot be scanned (a block too large, a group that is not iterated) walks one step after the other.
+Out:  functions, and the lines of `NAME.TRITON_NEWTON`, as long as `NAME.TRITON`: (starts, what reads the rows, parts) each, or None;
+      of a function whether it takes many steps at a time, itself and its description, then those for segments. What
+      cannot be scanned (a block too large, a group that is not iterated) walks one step after the other; the rows are computed for
+      many steps at a time, whatever they are.
 Refuses: nothing.
 """
 
@@ -16,7 +18,7 @@ from seqc.compiler.lower.kernels.newton import Newton
 from seqc.compiler.lower.kernels.split import splits
 from seqc.compiler.lower.kernels.verify import verify
 from seqc.compiler.lower.triton.associative import Associative, unscannable
-from seqc.compiler.lower.triton.emit import Function, cut_along, function
+from seqc.compiler.lower.triton.emit import Function, cut_along, function, segments
 from seqc.compiler.lower.triton.emit_module import written
 from seqc.compiler.lower.triton.sequential import Sequential
 
@@ -29,25 +31,37 @@ def newton_lines(name: str, found: Sequence[Newton | str]) -> tuple[list[str], l
         if isinstance(n, str):
             entries.append("    None,")
             continue
-        read, tiles = forward(n.read, f"{name}_newton{number}_rows")
-        functions += ["", "", *read.lines]
-        entries += ["    (", f"        {n.starts!r},", f"        ({read.name}, {tiles},", *written(read.about, 3)]
+        made = forward(n.read, f"{name}_newton{number}_rows")
+        functions += [line for f in made for line in ("", "", *f.lines)]
+        entries += ["    (", f"        {n.starts!r},", f"        ({tiled(n.read)},", *_named(made, 3)]
         entries += ["        ),", "        ("]
         for i, p in enumerate(n.parts):
-            one, tiles = forward(p.kernel, f"{name}_newton{number}_part{i}")
-            functions += ["", "", *one.lines]
-            head = f"            ({p.carries!r}, {p.known!r}, {p.iterated!r}, {one.name}, {tiles},"
-            entries += [head, *written(one.about, 4), "            ),"]
+            made = forward(p.kernel, f"{name}_newton{number}_part{i}")
+            functions += [line for f in made for line in ("", "", *f.lines)]
+            head = f"            ({p.carries!r}, {p.known!r}, {p.iterated!r}, {tiled(p.kernel)},"
+            entries += [head, *_named(made, 4), "            ),"]
         entries += ["        ),", "    ),"]
     return functions, [f"{name}.TRITON_NEWTON = (", *entries, ")"] if functions else []
 
 
-def forward(k: Kernel, name: str) -> tuple[Function, bool]:
-    """The function of a kernel that is never differentiated, and whether it takes many steps at a time. Raises `RuleBroken`."""
+def _named(made: Sequence[Function], depth: int) -> list[str]:
+    """Functions and their descriptions as entries of a tuple."""
+    return [line for f in made for line in (f"{'    ' * depth}{f.name},", *written(f.about, depth))]
+
+
+def tiled(k: Kernel) -> bool:
+    """Whether the function of a kernel that is never differentiated takes many steps at a time: no step waits for another one, or
+    there is a scan."""
+    return not k.carries or not unscannable(k)
+
+
+def forward(k: Kernel, name: str) -> list[Function]:
+    """The function of a kernel that is never differentiated, and behind it those that let segments of the sequence run at the same time.
+    Raises `RuleBroken`."""
     k = verify(replace(k, split=splits(k)))
-    if unscannable(k):
-        return function(Sequential(name, k, cut_along(k), ()), (), None), False
-    return function(Associative(name, k, cut_along(k), ()), (), None), True
+    if not tiled(k):
+        return [function(Sequential(name, k, cut_along(k), ()), (), None)]
+    return [function(Associative(name, k, cut_along(k), ()), (), None), *segments(name, k)]
 
 
-__all__ = ["forward", "newton_lines"]
+__all__ = ["forward", "newton_lines", "tiled"]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Statement, Var, needed, weights_of
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Statement, Var, weights_of
 from seqc.compiler.lower.kernels.linear import Linear, linear
 from seqc.compiler.lower.kernels.newton import Newton
 from seqc.compiler.lower.kernels.split import splits, words
@@ -19,6 +19,8 @@ from seqc.compiler.lower.native.emit import forms
 from seqc.compiler.lower.triton.associative import unscannable
 from seqc.compiler.lower.triton.emit import cut_along, largest
 from seqc.compiler.lower.triton.emit_module import unfit
+from seqc.compiler.lower.triton.emit_newton import tiled
+from seqc.compiler.lower.triton.segments import levels_of
 from seqc.compiler.plan.count import counted, kinked
 from seqc.runtime.cost.facts import Loop, Pass, Solver
 
@@ -80,26 +82,15 @@ def _tiled(k: Kernel, d: Derivative | None = None, forward: Kernel | None = None
     """A function that takes many steps at a time; of an adjoint also the forward scan that computes carries again."""
     cuts = cut_along(k)
     how = linear(k)
-    mine = [(g.carries, g.algebra) for g in how.groups]
-    made = counted(k, cuts, _shares(k, cuts), largest(k), (), (), mine, how.step, _coefficients(how), _levels(k, how))
+    mine = [(g.carries, g.algebra, n) for n, groups in enumerate(levels_of(k, how)) for g in groups]
+    made = counted(k, cuts, _shares(k, cuts), largest(k), (), (), mine, how.step, _coefficients(how))
     again = [i for i, stored in enumerate(d.stored) if stored == REPLAYED] if d is not None else []
     if d is None or forward is None or not again:
         return made
     whole = linear(forward)
-    groups = [(g.carries, g.algebra) for g in whole.groups if any(i in again for i in g.carries)]
+    groups = [(g.carries, g.algebra, 0) for g in whole.groups if any(i in again for i in g.carries)]
     more = counted(forward, cuts, (), (), (), (), groups, d.replay, ())
     return replace(made, plain=(*made.plain, *more.plain), special=(*made.special, *more.special), scans=(*made.scans, *more.scans))
-
-
-def _levels(k: Kernel, how: Linear) -> int:
-    """How many groups wait for each other: those of one level read carries of earlier levels only."""
-    level: dict[int, int] = {}
-    for g in how.groups:
-        reached = {v.id for v in _coefficients(Linear((g,), how.step))}
-        needed(how.step, reached)
-        before = [n for i, n in level.items() if k.carries[i].previous.id in reached or k.carries[i].next.id in reached]
-        level.update(dict.fromkeys(g.carries, 1 + max(before, default=0)))
-    return max(level.values(), default=1)
 
 
 def _coefficients(how: Linear) -> list[Var]:
@@ -120,14 +111,14 @@ def _solver(k: Kernel, found: Newton) -> Solver:
     parts = []
     for p in found.parts:
         one = replace(p.kernel, split=splits(p.kernel))
-        parts.append((p.iterated, _walked(one) if unscannable(one) else _tiled(one)))
+        parts.append((p.iterated, _tiled(one) if tiled(one) else _walked(one)))
     read = replace(found.read, split=splits(found.read))
     kinks = False
     for p in found.parts:
         if p.iterated:
             mine = [k.carries[i] for i in p.carries]
             kinks = kinks or kinked(k.step, {c.previous.id for c in mine}, {c.next.id for c in mine})
-    return Solver(tuple(parts), _walked(read), kinks)
+    return Solver(tuple(parts), _tiled(read), kinks)
 
 
 __all__ = ["facts", "line", "of_class"]
