@@ -8,6 +8,7 @@ Keeps: everything is read from statements, operands and rows; no name is looked 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isqrt
 
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import Apply, Kernel, Product, Reduce, Statement, Var, needed, reads_of
@@ -30,15 +31,15 @@ def counted(
     largest: Sequence[Axes],
     replay: Sequence[Statement] = (),
     kept: Sequence[Axes] = (),
-    groups: Sequence[tuple[tuple[int, ...], str, int]] | None = None,
+    scans: Sequence[Scan] | None = None,
     step: Sequence[Statement] | None = None,
     goals: Sequence[Var] = (),
 ) -> Pass:
     """What a function does that a kernel becomes.
 
     replay, kept   of an adjoint: statements by which it computes carries again, and their axes (they go to memory and come back)
-    groups         of a function that takes many steps at a time: numbers of the carries, the algebra and the level of each group;
-                   `step` is then the step with the coefficients' statements, `goals` are the coefficients
+    scans          of a function that takes many steps at a time: its groups of carries; `step` is then the step with the
+                   coefficients' statements, `goals` are the coefficients
     """
     every = tuple(step if step is not None else k.step)
     work = (*every, *replay)
@@ -60,21 +61,24 @@ def counted(
         chain=longest(k.step, {c.previous.id for c in k.carries}, {c.next.id for c in k.carries}),
         depth=longest(every, None, None),
         products=tuple((s.weight.axes, s.out.axes, s.shared) for s in work if isinstance(s, Product)),
-        tiled=groups is not None,
-        scans=tuple(_scan(k, *g) for g in groups or ()),
-        reads=_count(o.var.axes for o in k.operands if o.kind in ("step", "past") and o.var.id in needs) if groups is not None else (),
-        levels=1 + max((level for _, _, level in groups or ()), default=0),
+        tiled=scans is not None,
+        scans=tuple(scans or ()),
+        reads=_count(o.var.axes for o in k.operands if o.kind in ("step", "past") and o.var.id in needs) if scans is not None else (),
+        levels=1 + max((s.level for s in scans or ()), default=0),
     )
 
 
-def _scan(k: Kernel, carries: tuple[int, ...], algebra: str, level: int) -> Scan:
-    """One group: a matrix and an offset of n values, or one value and an offset."""
-    n = len(carries)
-    axes = k.carries[carries[0]].previous.axes
+def scan(axes: Axes, values: int, algebra: str, combine: Sequence[Statement], level: int) -> Scan:
+    """A group of carries with an algebra, or with an operator of the user's (`combine`); `values` go through the scan."""
     if algebra in COMBINATIONS:
-        return Scan(axes, 2, *COMBINATIONS[algebra], level)
-    # the product of two n x n matrices, and of one with the offset
-    return Scan(axes, n * n + n, float(n**3 + n * n), 0.0, float(n + 1), 0.0, level)
+        return Scan(axes, values, *COMBINATIONS[algebra], level)
+    if combine:
+        work = [WORK[s.fn] for s in combine if isinstance(s, Apply)]
+        plain, special, way = sum(w.plain for w in work), sum(w.special for w in work), longest(combine, None, None)
+        return Scan(axes, values, float(plain), float(special), float(way[0]), float(way[1]), level)
+    # n x n values of a matrix and n of an offset: the product of two matrices, and of one with an offset
+    n = isqrt(values)
+    return Scan(axes, values, float(n**3 + n * n), 0.0, float(n + 1), 0.0, level)
 
 
 def _count(these: Iterable[Axes]) -> Count:
@@ -146,4 +150,4 @@ def kinked(step: Sequence[Statement], state: set[int], goals: set[int]) -> bool:
     return False
 
 
-__all__ = ["counted", "kinked", "longest"]
+__all__ = ["counted", "kinked", "longest", "scan"]

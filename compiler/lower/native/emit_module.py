@@ -100,7 +100,7 @@ def lower(program: spec.Program, source: str) -> Lowered:
     out: list[Class] = []
     found: dict[str, Native] = {}
     for key in callees_first(program):
-        body = prepared(program.bodies[key])
+        body = prepared(program.bodies[key], program.operators)
         check_scope(body)
         where = source if key in program.exports else f"{key.partition(':')[0].replace('.', '/')}.seq"
         lowering = NativeLowering(program, body, names, where)

@@ -22,49 +22,21 @@ from dataclasses import replace
 
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import Arg, Derivative, Kernel, Operand, Statement, Var, needed, reads_of
-from seqc.compiler.lower.kernels.linear import Group, Linear, linear
+from seqc.compiler.lower.kernels.linear import Group, Linear, values_of
+from seqc.compiler.lower.kernels.operators import grouped
 from seqc.compiler.lower.triton.code import TIME, Tile, filled
+from seqc.compiler.lower.triton.groups import applied, helper, joined, parts_of, unfit
 from seqc.compiler.lower.triton.sequential import Sequential, Slot, noted
-
-LARGEST_BLOCK = 3
-"""Values of a group that a scan takes."""
 
 
 def unscannable(k: Kernel, d: Derivative | None = None) -> str:
     """Why a kernel has no associative form; "" where it has. `d`: the adjoint's, which computes the kernel's carries again."""
     for what, one in (("", k), ("of the adjoint ", d.kernel if d else None)):
-        if one is None:
-            continue
-        for g in linear(one).groups:
-            names = ", ".join(one.carries[i].previous.hint or "a value" for i in g.carries)
-            if g.algebra == "nonlinear":
-                return f"{what}{names}: {g.why}"
-            if len(g.carries) > LARGEST_BLOCK:
-                return f"{what}{names}: {len(g.carries)} values depend on each other"
+        for g in grouped(one).groups if one is not None else ():
+            why = unfit(one, g) if one is not None else ""
+            if why:
+                return what + why
     return "" if k.carries else "nothing is carried from step to step"
-
-
-def parts_of(k: Kernel, g: Group) -> list[tuple[Arg, float, str]]:
-    """What a scan of a group puts together: values, what stands for nothing, names."""
-    first = k.carries[g.carries[0]].previous
-    n = len(g.carries)
-    one, nothing = {"affine": (1.0, 0.0), "max": (0.0, float("-inf")), "log": (0.0, float("-inf"))}[g.algebra]
-    parts: list[tuple[Arg, float, str]] = []
-    for i in range(n):
-        for j in range(n):
-            parts.append((g.matrix[i][j], one if i == j else 0.0, f"a{first.id}_{i}{j}"))
-    return parts + [(g.offset[i], nothing, f"b{first.id}_{i}") for i in range(n)]
-
-
-def carried(k: Kernel, g: Group, names: list[str]) -> list[str]:
-    """Texts of the carries of a group after steps whose coefficients are put together under `names`."""
-    n = len(g.carries)
-    held = [f"h{k.carries[j].previous.id}" for j in g.carries]
-    matrix, offset = [names[i * n : i * n + n] for i in range(n)], names[n * n :]
-    if g.algebra == "affine":
-        return [" + ".join([*(f"{a} * {h}" for a, h in zip(line, held, strict=True)), b]) for line, b in zip(matrix, offset, strict=True)]
-    join = {"max": "sq.larger", "log": "sq.logaddexp"}[g.algebra]
-    return [f"{join}({matrix[0][0]} + {held[0]}, {offset[0]})"]
 
 
 class Associative(Sequential):
@@ -83,7 +55,8 @@ class Associative(Sequential):
         forward: Kernel | None = None,
         shared: frozenset[int] = frozenset(),
     ) -> None:
-        self.linear = linear(k)
+        self.linear = grouped(k)
+        self.helpers: dict[str, tuple[str, ...]] = {}
         super().__init__(name, replace(k, step=self.linear.step), cuts, replayed, derivative, forward, shared)
         self.slots += [Slot("start", i, c.previous, timed=True) for i, c in enumerate(k.carries)]
         self.done: set[int] = set()
@@ -169,7 +142,8 @@ class Associative(Sequential):
                 v = pasts[i].var
                 n = self.slot("operand", k.operands.index(pasts[i]))
                 t.add(f"h{v.id} = {self.loaded(n, f'(o{n} + chunk * s{n}_t)')}{noted(v)}")
-            whole = linear(f)
+            # what its coefficients are called nothing of the adjoint is called
+            whole = grouped(f, 1 + max(v.id for v in (*values_of(k), *(s.out for s in self.linear.step))))
             mine = tuple(g for g in whole.groups if any(i in self.again for i in g.carries))
             part = Linear(mine, whole.step)
             for i in rows:
@@ -223,7 +197,7 @@ class Associative(Sequential):
         t = self.text
         every = list(operands)
         for g in how.groups:
-            self.towards(how.step, every, [*(a for line in g.matrix for a in line), *g.offset])
+            self.towards(how.step, every, [p.value for p in parts_of(k, g)])
             self.scan(k, g, live)
             for i in g.carries:
                 c = k.carries[i]
@@ -244,24 +218,44 @@ class Associative(Sequential):
     def gathered(self, k: Kernel, g: Group, live: str) -> list[str]:
         """The coefficients of a group, put together from the first step of the tile to each."""
         t, shapes = self.text, self.shapes
-        want = self.stepped(k.carries[g.carries[0]].previous)
-        names: list[str] = []
-        for a, otherwise, name in parts_of(k, g):
-            value = self.spread(f"v{a.id}", self.writer.tiles[a.id], want) if isinstance(a, Var) else filled(a, want, shapes)
+        parts = parts_of(k, g)
+        whole = Tile(True, frozenset((TIME, *(a for p in parts for a in p.axes))))
+        for p in parts:
+            value = filled(p.value, whole, shapes) if not isinstance(p.value, Var) else f"v{p.value.id}"
+            if isinstance(p.value, Var):
+                value = f"{value}.to(REAL)" if p.value.type == "bool" else value
+                value = self.spread(value, self.writer.tiles[p.value.id], whole)
             if live:
-                other = 'float("-inf")' if otherwise == float("-inf") else repr(otherwise)
+                other = 'float("-inf")' if p.nothing == float("-inf") else repr(p.nothing)
                 value = f"tl.where({live}, {value}, {other})"
-            t.add(f"{name} = {value}")
-            names.append(name)
-        t.add(f"{', '.join(names)} = tl.associative_scan(({', '.join(names)}), 1, sq.{g.algebra}{len(g.carries)})")
+            t.add(f"{p.name} = {value}")
+        names = [p.name for p in parts]
+        comma = "," if len(names) == 1 else ""
+        t.add(f"{', '.join(names)}{comma} = tl.associative_scan(({', '.join(names)}{comma}), 1, {self.joining(g)})")
+        for p in parts:
+            for a in self.k.axes:
+                if a in whole.axes and a not in p.axes:
+                    at = f"tl.arange(0, BLOCK_{self.k.axes.index(a)}){shapes.along(a)}"
+                    t.add(f"{p.name} = sq.sum_along(tl.where({at} == 0, {p.name}, 0.0), {shapes.dimension(a)})")
         return names
+
+    def joining(self, g: Group) -> str:
+        """The function that a scan uses."""
+        name = joined(g, self.title.rpartition("_scan_")[0])
+        if g.scan is not None:
+            self.helpers[name] = tuple(helper(name, g.scan))
+        return name
 
     def applied(self, k: Kernel, g: Group, names: list[str]) -> None:
         """The carries of a group after each step, from what they were before the first and the coefficients together."""
-        for number, text in zip(g.carries, carried(k, g, names), strict=True):
-            c = k.carries[number]
-            self.text.add(f"v{c.next.id} = {text}{noted(c.next)}")
-            self.writer.tiles[c.next.id] = self.stepped(c.previous)
+        tiles = [Tile(True, frozenset((*p.axes, TIME))) for p in parts_of(k, g)]
+        carries = [k.carries[i] for i in g.carries]
+        lines, results = applied(k, g, self.shapes, names, tiles, [self.full(c.previous) for c in carries])
+        self.text.add(*lines)
+        for c, (text, have) in zip(carries, results, strict=True):
+            want = self.stepped(c.previous)
+            self.text.add(f"v{c.next.id} = {self.spread(text, have, want)}{noted(c.next)}")
+            self.writer.tiles[c.next.id] = want
 
     def results(self) -> None:
         """Rows and sums of the tile."""
@@ -282,4 +276,4 @@ class Associative(Sequential):
         return Tile(found.batched, found.axes | {TIME}) if self.slots[i].what == "row" else found
 
 
-__all__ = ["Associative", "carried", "parts_of", "unscannable"]
+__all__ = ["Associative", "unscannable"]

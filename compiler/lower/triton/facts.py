@@ -12,17 +12,19 @@ from dataclasses import replace
 
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Statement, Var, weights_of
-from seqc.compiler.lower.kernels.linear import Linear, linear
+from seqc.compiler.lower.kernels.linear import Group
 from seqc.compiler.lower.kernels.newton import Newton
+from seqc.compiler.lower.kernels.operators import grouped
 from seqc.compiler.lower.kernels.split import splits, words
 from seqc.compiler.lower.native.emit import forms
 from seqc.compiler.lower.triton.associative import unscannable
 from seqc.compiler.lower.triton.emit import cut_along, largest
 from seqc.compiler.lower.triton.emit_module import unfit
 from seqc.compiler.lower.triton.emit_newton import tiled
+from seqc.compiler.lower.triton.groups import parts_of
 from seqc.compiler.lower.triton.segments import levels_of
-from seqc.compiler.plan.count import counted, kinked
-from seqc.runtime.cost.facts import Loop, Pass, Solver
+from seqc.compiler.plan.count import counted, kinked, scan
+from seqc.runtime.cost.facts import Loop, Pass, Scan, Solver
 
 DENSE: tuple[str, ...] = ("fused", "steps")
 """Modes of loops with matrix products."""
@@ -35,17 +37,17 @@ def facts(raw: Kernel, found: Newton | str, names: Sequence[str] = (), why_not: 
     replayed = tuple(c.previous.axes for c, how in zip(k.carries, d.stored, strict=True) if how == REPLAYED)
     forward = _walked(k)
     backward = _walked(d.kernel, d.replay, replayed)
-    scan: tuple[Pass, Pass] | None = None
+    both: tuple[Pass, Pass] | None = None
     solver: Solver | None = None
     if not weights_of(k.step):
         why = unscannable(k, d)
         if why:
             lacks.append(("associative", why))
         else:
-            scan = _tiled(k), _tiled(d.kernel, d, k)
+            both = _tiled(k), _tiled(d.kernel, d, k)
         if isinstance(found, Newton):
             solver = _solver(k, found)
-        elif scan is None:
+        elif both is None:
             lacks.append(("newton", found))
     built: list[str] = []
     if why_not:
@@ -54,9 +56,9 @@ def facts(raw: Kernel, found: Newton | str, names: Sequence[str] = (), why_not: 
         built = list(DENSE)
     else:
         built.append("sequential")
-        built += ["associative"] if scan is not None else []
+        built += ["associative"] if both is not None else []
         built += ["newton"] if solver is not None else []
-    return Loop(forward, backward, len(k.step), scan, solver, tuple(built), tuple(names), tuple(lacks))
+    return Loop(forward, backward, len(k.step), both, solver, tuple(built), tuple(names), tuple(lacks))
 
 
 def of_class(kernels: Sequence[Kernel], found: Sequence[Newton | str], inside: Sequence[Sequence[str]]) -> list[Loop]:
@@ -81,22 +83,22 @@ def _walked(k: Kernel, replay: Sequence[Statement] = (), kept: Sequence[Axes] = 
 def _tiled(k: Kernel, d: Derivative | None = None, forward: Kernel | None = None) -> Pass:
     """A function that takes many steps at a time; of an adjoint also the forward scan that computes carries again."""
     cuts = cut_along(k)
-    how = linear(k)
-    mine = [(g.carries, g.algebra, n) for n, groups in enumerate(levels_of(k, how)) for g in groups]
-    made = counted(k, cuts, _shares(k, cuts), largest(k), (), (), mine, how.step, _coefficients(how))
+    how = grouped(k)
+    scans = [_scan(k, g, n) for n, groups in enumerate(levels_of(k, how)) for g in groups]
+    goals = [p.value for g in how.groups for p in parts_of(k, g) if isinstance(p.value, Var)]
+    made = counted(k, cuts, _shares(k, cuts), largest(k), (), (), scans, how.step, goals)
     again = [i for i, stored in enumerate(d.stored) if stored == REPLAYED] if d is not None else []
     if d is None or forward is None or not again:
         return made
-    whole = linear(forward)
-    groups = [(g.carries, g.algebra, 0) for g in whole.groups if any(i in again for i in g.carries)]
-    more = counted(forward, cuts, (), (), (), (), groups, d.replay, ())
-    return replace(made, plain=(*made.plain, *more.plain), special=(*made.special, *more.special), scans=(*made.scans, *more.scans))
+    more = counted(forward, cuts, (), (), (), (), [], d.replay, ())
+    scans += [_scan(forward, g, 0) for g in grouped(forward).groups if any(i in again for i in g.carries)]
+    return replace(made, plain=(*made.plain, *more.plain), special=(*made.special, *more.special), scans=tuple(scans))
 
 
-def _coefficients(how: Linear) -> list[Var]:
-    """The values that a scan puts together."""
-    every = [a for g in how.groups for a in (*(a for row in g.matrix for a in row), *g.offset)]
-    return [a for a in every if isinstance(a, Var)]
+def _scan(k: Kernel, g: Group, level: int) -> Scan:
+    """One group of carries."""
+    axes = k.carries[g.carries[0]].previous.axes
+    return scan(axes, len(parts_of(k, g)), g.algebra, g.scan.combine.step if g.scan is not None else (), level)
 
 
 def _shares(k: Kernel, cuts: Axes) -> Axes:
