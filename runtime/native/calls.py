@@ -135,7 +135,7 @@ def triton_kernel(one: tuple[Any, ...]) -> Kernel:
     return TritonKernel(*one)
 
 
-def triton_forward(tiles: bool, function: Lazy, about: Sequence[Any], *cuts: Any) -> Kernel:
+def triton_forward(function: Lazy, tiles: bool, about: Sequence[Any], *cuts: Any) -> Kernel:
     """A kernel made of a Triton function that has no adjoint; `tiles`: it takes many steps at a time, and `cuts` are for segments."""
     from seqc.runtime.triton.kernel import Kernel as TritonKernel
 

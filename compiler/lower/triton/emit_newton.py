@@ -2,7 +2,7 @@
 
 In:   for each kernel of a class its iteration (`lower.kernels.newton`), or why there is none.
 Out:  functions, and the lines of `NAME.TRITON_NEWTON`, as long as `NAME.TRITON`: (starts, what reads the rows, parts) each, or None;
-      of a function whether it takes many steps at a time, itself and its description, then those for segments. What
+      of a function itself, whether it takes many steps at a time, its description, then those for segments. What
       cannot be scanned (a block too large, a group that is not iterated) walks one step after the other; the rows are computed for
       many steps at a time, whatever they are.
 Refuses: nothing.
@@ -33,20 +33,21 @@ def newton_lines(name: str, found: Sequence[Newton | str]) -> tuple[list[str], l
             continue
         made = forward(n.read, f"{name}_newton{number}_rows")
         functions += [line for f in made for line in ("", "", *f.lines)]
-        entries += ["    (", f"        {n.starts!r},", f"        ({tiled(n.read)},", *_named(made, 3)]
+        entries += ["    (", f"        {n.starts!r},", *_named("        (", made, tiled(n.read), 3)]
         entries += ["        ),", "        ("]
         for i, p in enumerate(n.parts):
             made = forward(p.kernel, f"{name}_newton{number}_part{i}")
             functions += [line for f in made for line in ("", "", *f.lines)]
-            head = f"            ({p.carries!r}, {p.known!r}, {p.iterated!r}, {tiled(p.kernel)},"
-            entries += [head, *_named(made, 4), "            ),"]
+            head = f"            ({p.carries!r}, {p.known!r}, {p.iterated!r}, "
+            entries += [*_named(head, made, tiled(p.kernel), 4), "            ),"]
         entries += ["        ),", "    ),"]
     return functions, [f"{name}.TRITON_NEWTON = (", *entries, ")"] if functions else []
 
 
-def _named(made: Sequence[Function], depth: int) -> list[str]:
-    """Functions and their descriptions as entries of a tuple."""
-    return [line for f in made for line in (f"{'    ' * depth}{f.name},", *written(f.about, depth))]
+def _named(head: str, made: Sequence[Function], tiles: bool, depth: int) -> list[str]:
+    """Functions and their descriptions as entries of a tuple that `head` begins."""
+    out = [f"{head}{made[0].name}, {tiles},", *written(made[0].about, depth)]
+    return out + [line for f in made[1:] for line in (f"{'    ' * depth}{f.name},", *written(f.about, depth))]
 
 
 def tiled(k: Kernel) -> bool:
