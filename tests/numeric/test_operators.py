@@ -229,6 +229,20 @@ def test_native(module: Any, name: str) -> None:
         compared(module, name, how, "native")
 
 
+def test_what_stays_a_loop_is_said(tmp_path: Path) -> None:
+    """The scan of a block is no recurrence of a cell: no kernel is promised for it."""
+    path = tmp_path / "left.seq"
+    path.write_text(SPEC + "\nblock Whole:\n    dim D\n    in x : [t, D]\n    p = scan(Length, x = x)\n    out y : [t, D] = p.x\n")
+    mine = seqc.load(path)
+    assert mine.Whole.LEFT == ((("p",), "it is the scan of a block"),)
+    x = torch.randn(2, 4, 3, dtype=torch.float64)
+    out = mine.Whole(D=3, dtype=torch.float64, backend="reference")(x)
+    y = out[0] if isinstance(out, tuple) else out
+    assert torch.allclose(y, (x * x).cumsum(1).sqrt())
+    with pytest.raises(RuntimeError, match="SEQ0604.*block"):
+        mine.Whole(D=3, backend="native")
+
+
 HOW = ("plain", "reset", "ragged")
 SOFTMAX = [("Attention", how) for how in HOW]
 
