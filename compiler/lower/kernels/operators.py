@@ -161,6 +161,19 @@ def grouped(k: Kernel, first: int = 0) -> Linear:
     return Linear(tuple(groups[n] for n in order), tuple(step))
 
 
+def kept(g: Group, carries: Sequence[int]) -> Group:
+    """A group with those of an operator's carries that are in `carries`: none of them needs one that is not."""
+    if g.scan is None or set(g.carries) <= set(carries):
+        return g
+    s, mine = g.scan, [n for n, i in enumerate(g.carries) if i in carries]
+    results = tuple(s.combine.results[n] for n in mine)
+    left, right = tuple(s.combine.left[n] for n in mine), tuple(s.combine.right[n] for n in mine)
+    combine = Combine(s.combine.name, left, right, needed(s.combine.step, {v.id for v in results}), results)
+    numbers = tuple(g.carries[n] for n in mine)
+    elements = tuple(s.elements[n] for n in mine)
+    return replace(g, carries=numbers, scan=replace(s, combine=combine, carries=numbers, elements=elements))
+
+
 def numbered(s: Scan, first: int) -> tuple[Scan, list[Statement]]:
     """A scan, the values of its own statements numbered from `first` on."""
     names = {one.out.id: replace(one.out, id=first + n) for n, one in enumerate(s.step)}
@@ -179,4 +192,4 @@ def numbered(s: Scan, first: int) -> tuple[Scan, list[Statement]]:
     return replace(s, elements=tuple(arg(a) for a in s.elements), reset=arg(s.reset), step=tuple(out)), out
 
 
-__all__ = ["grouped", "inline", "misfit", "placed", "scans_of"]
+__all__ = ["grouped", "inline", "kept", "misfit", "placed", "scans_of"]

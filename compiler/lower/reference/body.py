@@ -339,7 +339,7 @@ def loops(order: list[Item]) -> list[tuple[str, ...]]:
 
 def combine_lines(low: Lowering, op: spec.Operator, e: x.Scan) -> list[str]:
     """The combine of an operator as a function of `l_m, l_u, …, r_m, r_u, …`."""
-    lead = scan_axes(op, e)
+    lead = scan_axes(op, e, low.chain)
     m = low.emitter("build")
     m.root.chain = False
     names: list[str] = []

@@ -66,7 +66,7 @@ def why_not(body: spec.Body, v: spec.Value, operators: Mapping[str, spec.Operato
 
 def names_of(body: spec.Body, e: x.Scan, op: spec.Operator) -> dict[str, str] | None:
     """What the operator's axes are called here; None where one has two names."""
-    lead = scan_axes(op, e)
+    lead = scan_axes(op, e, body.chain)
     found: dict[str, str] = {}
     for (_, axes, _), (_, value) in zip(op.fields, ordered(op, e), strict=True):
         own = [a for a in value.axes if a != body.chain and a not in lead]
@@ -83,7 +83,7 @@ def values_of(body: spec.Body, v: spec.Value, operators: Mapping[str, spec.Opera
     e = v.value
     assert isinstance(e, x.Scan)
     op = operators[e.operator]
-    lead, names = scan_axes(op, e), names_of(body, e, op) or {}
+    lead, names = scan_axes(op, e, body.chain), names_of(body, e, op) or {}
     axes = {f: (*lead, *(names.get(a, a) for a in own)) for f, own, _ in op.fields}
     kinds = {f: kind for f, _, kind in op.fields}
     out: list[spec.Value] = []

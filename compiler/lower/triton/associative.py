@@ -23,7 +23,7 @@ from dataclasses import replace
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import Arg, Derivative, Kernel, Operand, Statement, Var, needed, reads_of
 from seqc.compiler.lower.kernels.linear import Group, Linear, values_of
-from seqc.compiler.lower.kernels.operators import grouped
+from seqc.compiler.lower.kernels.operators import grouped, kept
 from seqc.compiler.lower.triton.code import TIME, Tile, filled
 from seqc.compiler.lower.triton.groups import applied, helper, joined, parts_of, unfit
 from seqc.compiler.lower.triton.sequential import Sequential, Slot, noted
@@ -132,7 +132,12 @@ class Associative(Sequential):
         pasts = {o.carry: o for o in k.operands if o.kind == "past"}
         read = {v.id for s in (*k.step, *d.replay) for v in reads_of(s)}
         rows = [i for i, how in enumerate(d.stored) if how >= 0 and pasts[i].var.id in read]
-        for i in rows:
+        # what its coefficients are called nothing of the adjoint is called
+        whole = grouped(f, 1 + max(v.id for v in (*values_of(k), *(s.out for s in self.linear.step))))
+        found = [kept(g, list(pasts)) for g in whole.groups if any(i in self.again for i in g.carries)]
+        part = Linear(tuple(found), whole.step)
+        beside = [i for g in found for i in g.carries if i not in self.again]
+        for i in sorted({*rows, *beside}):
             self.begin(f"first{pasts[i].var.id}", pasts[i].var, f.carries[i].init)
         t.open("for j in tl.range(0, tiles):")
         t.add("start = origin + (tiles - 1 - tl.cast(j, tl.int64)) * BLOCK_T", "chunk = start // BLOCK_T")
@@ -142,10 +147,12 @@ class Associative(Sequential):
                 v = pasts[i].var
                 n = self.slot("operand", k.operands.index(pasts[i]))
                 t.add(f"h{v.id} = {self.loaded(n, f'(o{n} + chunk * s{n}_t)')}{noted(v)}")
-            # what its coefficients are called nothing of the adjoint is called
-            whole = grouped(f, 1 + max(v.id for v in (*values_of(k), *(s.out for s in self.linear.step))))
-            mine = tuple(g for g in whole.groups if any(i in self.again for i in g.carries))
-            part = Linear(mine, whole.step)
+            for i in beside:
+                # a row has it: what stands there before the tile
+                v = pasts[i].var
+                n = self.slot("operand", k.operands.index(pasts[i]))
+                row = self.loaded(n, f"(o{n} + (start - 1) * s{n}_t)", "(nought + start > 0)")
+                t.add(f"h{v.id} = tl.where(nought + start > 0, {row}, first{v.id}){noted(v)}")
             for i in rows:
                 if any(v.id == pasts[i].var.id for s in d.replay for v in reads_of(s)):
                     self.before(pasts[i])

@@ -178,7 +178,7 @@ def joined(g: Group, base: str) -> str:
     """The function by which a scan puts two sets together. `base`: the kernel's name."""
     if g.scan is None:
         return f"sq.{g.algebra}{len(g.carries)}"
-    return f"{base}_combine{g.carries[0]}"
+    return f"{base}_combine{'_'.join(map(str, g.carries))}"
 
 
 __all__ = ["Part", "applied", "helper", "joined", "parts_of", "together", "unfit", "unwritable"]
