@@ -111,8 +111,9 @@ def estimates(loop: Loop, shape: Shape, device: Device) -> list[Estimate]:
         if mode == "sequential":
             found.append(_sum(mode, [one_after_the_other(p, shape, device) for p in passes]))
         elif mode == "associative" and loop.scan is not None:
-            rows = tile(loop.scan[1], shape.sizes)
-            found.append(_sum(mode, [in_tiles(p, shape, device, rows) for p in _both(*loop.scan, shape)]))
+            forward, backward = loop.scan
+            rows = tile(backward if backward.tiled else forward, shape.sizes)
+            found.append(_sum(mode, [_form(p, shape, device, rows) for p in _both(*loop.scan, shape)]))
         elif mode == "newton" and loop.newton is not None:
             found.append(_newton(loop, loop.newton, shape, device))
         elif mode == "fused" and all(_fits(p, shape, device) for p in passes):
@@ -281,9 +282,9 @@ def _newton(loop: Loop, solver: Solver, shape: Shape, device: Device) -> Estimat
     return replace(_sum("newton", runs), iterations=count, segments=segments)
 
 
-def _form(p: Pass, shape: Shape, device: Device) -> Estimate:
-    """A function that is never differentiated, in the form it has."""
-    return in_tiles(p, shape, device, tile(p, shape.sizes)) if p.tiled else one_after_the_other(p, shape, device)
+def _form(p: Pass, shape: Shape, device: Device, rows: int = 0) -> Estimate:
+    """A function in the form that it has; `rows`: steps of a tile, where they are not its own choice."""
+    return in_tiles(p, shape, device, rows or tile(p, shape.sizes)) if p.tiled else one_after_the_other(p, shape, device)
 
 
 def _weights(p: Pass, sizes: Mapping[str, int]) -> tuple[float, float, int]:

@@ -123,6 +123,18 @@ def test_modules_decide_as_explain_says(name: str, device: str) -> None:
             assert said is not None and (found.mode, found.best.seconds, found.why) == (said.mode, said.seconds, said.why)
 
 
+@pytest.mark.parametrize("name", ["lstm", "indrnn", "mingru", "gated_deltanet", "aaren"])
+def test_facts_name_the_kernels_that_there_are(name: str) -> None:
+    module = seqc.load(name)
+    made_ = [m for word in module.__all__ for m in getattr(module, word)(D=8, backend="reference").modules()]
+    for cls in {type(m) for m in made_ if hasattr(m, "FACTS")}:
+        assert len(cls.FACTS) == len(cls.TRITON)
+        for number, (one, told) in enumerate(zip(cls.TRITON, auto.loops(cls), strict=True)):
+            assert told.built and set(told.built) <= {"sequential", "associative", "newton", "fused", "steps"}
+            assert ("newton" in told.built) == (bool(cls.TRITON_NEWTON) and cls.TRITON_NEWTON[number] is not None)
+            assert ("associative" in told.built) == (len(one) > 4)
+
+
 def test_explain_choice() -> None:
     layer = seqc.load("indrnn").IndRNN(D=256, backend="reference")
     long, many = layer.explain_choice(1, 65536, device="h200"), layer.explain_choice(64, 1024, training=True, device="a100")

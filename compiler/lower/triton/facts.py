@@ -11,23 +11,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Statement, Var, weights_of
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Product, Rename, Statement, Var, weights_of
 from seqc.compiler.lower.kernels.linear import Group
 from seqc.compiler.lower.kernels.newton import Newton
 from seqc.compiler.lower.kernels.operators import grouped
 from seqc.compiler.lower.kernels.split import splits, words
 from seqc.compiler.lower.native.emit import forms
 from seqc.compiler.lower.triton.associative import unscannable
-from seqc.compiler.lower.triton.emit import cut_along, largest
-from seqc.compiler.lower.triton.emit_module import unfit
+from seqc.compiler.lower.triton.emit import Made, cut_along, largest
 from seqc.compiler.lower.triton.emit_newton import tiled
 from seqc.compiler.lower.triton.groups import parts_of
 from seqc.compiler.lower.triton.segments import levels_of
 from seqc.compiler.plan.count import counted, kinked, scan
 from seqc.runtime.cost.facts import Loop, Pass, Scan, Solver
 
-DENSE: tuple[str, ...] = ("fused", "steps")
-"""Modes of loops with matrix products."""
+DENSE: tuple[str, ...] = ("fused", "steps") if "steps" in Made.__dataclass_fields__ else ()
+"""Modes of loops with matrix products, where the emitter has them."""
 
 
 def facts(raw: Kernel, found: Newton | str, names: Sequence[str] = (), why_not: str = "") -> Loop:
@@ -40,11 +39,11 @@ def facts(raw: Kernel, found: Newton | str, names: Sequence[str] = (), why_not: 
     both: tuple[Pass, Pass] | None = None
     solver: Solver | None = None
     if not weights_of(k.step):
-        why = unscannable(k, d)
+        why = unscannable(k)
         if why:
             lacks.append(("associative", why))
         else:
-            both = _tiled(k), _tiled(d.kernel, d, k)
+            both = _tiled(k), backward if unscannable(d.kernel) else _tiled(d.kernel, d, k)
         if isinstance(found, Newton):
             solver = _solver(k, found)
         elif both is None:
@@ -63,8 +62,13 @@ def facts(raw: Kernel, found: Newton | str, names: Sequence[str] = (), why_not: 
 
 def of_class(kernels: Sequence[Kernel], found: Sequence[Newton | str], inside: Sequence[Sequence[str]]) -> list[Loop]:
     """All loops of a class (`inside`: what each computes): where one has no Triton kernel, none has."""
-    why = next((w for w in map(unfit, kernels) if w), "")
+    why = "" if DENSE or not any(_mixing(k) for k in kernels) else "the Triton backend has no matrix product inside a kernel"
     return [facts(k, n, names, why) for k, n, names in zip(kernels, found, inside, strict=True)]
+
+
+def _mixing(k: Kernel) -> bool:
+    """Whether entries of different axes meet otherwise than in a sum."""
+    return any(isinstance(s, Product | Rename) for s in (*k.prologue, *k.step, *k.epilogue))
 
 
 def line(name: str, loops: Sequence[Loop]) -> list[str]:
