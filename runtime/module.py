@@ -39,6 +39,7 @@ class Module(Running):
     TRITON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     NEWTON: ClassVar[tuple[Any, ...]] = ()
     TRITON_NEWTON: ClassVar[tuple[Any, ...]] = ()
+    NEWTON_ADJOINT: ClassVar[tuple[Any, ...]] = ()
     FACTS: ClassVar[tuple[Any, ...]] = ()
     NEWTON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     SCAN: ClassVar[str] = "auto"

@@ -2,7 +2,8 @@
 
 In:      a kernel, the kernels of its iteration (of any backend), operands as the kernel takes them.
 Out:     what the kernel itself gives: rows, carries after the last step, and what its adjoint reads. Gradients are the adjoint's
-         own: at the solution they are one transposed linear scan, which is what the sequential adjoint computes.
+         own: at the solution they are one transposed linear scan, which runs as one where rows have all that it reads, else one step
+         after the other.
 Keeps:   no result that has not converged is handed out. Where a residual is not finite, or the limit of iterations is reached, the
          kernel itself runs, one step after the other; a warning says so once for each module, its `Report` counts it.
 Refuses: ValueError for words that `scan = newton(...)` does not know.
@@ -151,12 +152,21 @@ class Part:
 
 
 class Newton(Kernel):
-    """A kernel that is solved by Newton's method; everything else about it is the kernel's own."""
+    """A kernel that is solved by Newton's method; everything else about it is the kernel's own. `adjoint`: a kernel whose adjoint is the
+    same in another form: one linear scan backwards."""
 
     def __init__(
-        self, base: Kernel, parts: Sequence[Part], read: Kernel, starts: Sequence[tuple[str, float]], name: str, chosen: Settings
+        self,
+        base: Kernel,
+        parts: Sequence[Part],
+        read: Kernel,
+        starts: Sequence[tuple[str, float]],
+        name: str,
+        chosen: Settings,
+        adjoint: Kernel | None = None,
     ) -> None:
         self.__dict__.update(base.__dict__)
+        self.back = adjoint if adjoint is not None else base
         self.base, self.parts, self.read, self.starts, self.name, self.chosen = base, tuple(parts), read, tuple(starts), name, chosen
         self.key = f"{base.key} {chosen!r}"
         self.report = Report()
@@ -179,8 +189,8 @@ class Newton(Kernel):
         return found
 
     def run_adjoint(self, *given: Any) -> list[Tensor | None]:
-        """The kernel's own."""
-        return self.base.run_adjoint(*given)
+        """The kernel's own, or the same as one scan."""
+        return self.back.run_adjoint(*given)
 
     def _solved(
         self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool, batch: int, length: int, sizes: dict[str, int]

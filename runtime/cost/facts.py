@@ -92,21 +92,23 @@ class Solver:
 
     parts   each group's function, and whether it is iterated
     rows    what computes the rows in the end
+    back    the adjoint as one scan, where it is one
     kinks   whether the Jacobian jumps with the state, as that of `relu` does: more iterations
     """
 
     parts: tuple[tuple[bool, Pass], ...]
     rows: Pass
     kinks: bool
+    back: Pass | None = None
 
     def told(self) -> tuple[Any, ...]:
         """As plain tuples."""
-        return tuple((iterated, p.told()) for iterated, p in self.parts), self.rows.told(), self.kinks
+        return tuple((iterated, p.told()) for iterated, p in self.parts), self.rows.told(), self.kinks, self.back and self.back.told()
 
     @classmethod
     def of(cls, told: Sequence[Any]) -> Solver:
         """From plain tuples."""
-        return cls(tuple((iterated, Pass.of(p)) for iterated, p in told[0]), Pass.of(told[1]), told[2])
+        return cls(tuple((iterated, Pass.of(p)) for iterated, p in told[0]), Pass.of(told[1]), told[2], told[3] and Pass.of(told[3]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ The terms overlap (while one program waits another one moves bytes), so the long
                  sequences x channels do not fill the machine, the steps are cut into segments beside each other
                  (`cost.segments`): for each level of groups one launch puts the coefficients of each segment together (it reads what
                  they need) and one hands the carries from segment to segment; the last is the mode itself within segments
-    newton       for each window iterations x (the iteration's functions, as in the associative mode, the test of convergence, a wait) and
-                 one pass for the rows; backwards the sequential adjoint. Iterations are not known before: 8 where the step is smooth, 32
-                 where its Jacobian jumps (measured at default initialisation, fp32, 1024 to 65536 steps: ParaGRU 4, ParaLSTM 4,
-                 SRU 7 to 9, IndRNN 21 to 35), or what this module needed the last time
+    newton       for each window iterations x (the iteration's functions, as in the associative mode, the test of convergence, a wait)
+                 and one pass for the rows; backwards one scan, or the sequential adjoint. Iterations are not known before: 8 where
+                 the step is smooth, 32 where its Jacobian jumps (measured at default initialisation, fp32, 1024 to 65536 steps:
+                 ParaGRU 4, ParaLSTM 4, SRU 7 to 9, IndRNN 21 to 35), or what this module needed the last time
     fused        matrix products with the weights of one head in a program: `Device.dot` for each product that waits for another one, the
                  product's own time, the chain. Only where the weights fit the shared memory and registers
     steps        matrix products step by step, each a product over all heads and a pointwise kernel under a CUDA graph: `Device.pair`
@@ -278,7 +278,7 @@ def _newton(loop: Loop, solver: Solver, shape: Shape, device: Device) -> Estimat
     runs.append(_form(solver.rows, shape, device))
     segments = max(e.segments for e in runs)
     if shape.training:
-        runs.append(one_after_the_other(loop.backward, shape, device))
+        runs.append(_form(solver.back or loop.backward, shape, device))
     return replace(_sum("newton", runs), iterations=count, segments=segments)
 
 

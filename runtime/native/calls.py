@@ -142,6 +142,13 @@ def triton_forward(function: Lazy, tiles: bool, about: Sequence[Any], *cuts: Any
     return TritonKernel(function, about, function, about, *cuts, tiles=tiles)
 
 
+def triton_adjoint(forward: Sequence[Any], back: Sequence[Any]) -> Kernel:
+    """A kernel that is run backwards only: many steps at a time."""
+    from seqc.runtime.triton.kernel import Kernel as TritonKernel
+
+    return TritonKernel(*forward, *back, tiles=True)
+
+
 def on_triton(module: Any, operands: Sequence[Any]) -> bool:
     """Whether a call goes through Triton's kernels: asked for, or what `auto` is on a GPU."""
     return module.backend == "triton" or module.backend == "auto" and any(isinstance(x, Tensor) and x.is_cuda for x in operands)
@@ -194,7 +201,10 @@ def newton_of(module: Any, number: int, triton: bool, solve: Settings) -> Newton
             starts, read, parts = about
             make = triton_forward if triton else Kernel
             groups = [Part(carries, known, iterated, make(*one)) for carries, known, iterated, *one in parts]
-            made = Newton(chosen(module, number, triton), groups, make(*read), starts, module.TABLE.name, solve)
+            base = chosen(module, number, triton)
+            back = module.NEWTON_ADJOINT[number] if triton and module.NEWTON_ADJOINT else None
+            adjoint = None if back is None else triton_adjoint(module.TRITON[number][:2], back)
+            made = Newton(base, groups, make(*read), starts, module.TABLE.name, solve, adjoint)
         held = _newtons[id(constant), number, solve] = (constant, made)
     return held[1]
 

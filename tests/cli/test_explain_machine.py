@@ -39,7 +39,7 @@ LONG = """\
       because about 32 iterations, 66 segments, 528 programs beside each other, 63 tiles of 1.43 us one after
         the other; sequential is bound by the latency chain: 8 programs beside each other, 65536 steps of 400
         ns one after the other
-    forward and backward: newton: 39.7 ms, bound by the latency chain; runner-up sequential: 52.5 ms, bound by
+    forward and backward: newton: 13.6 ms, bound by the latency chain; runner-up sequential: 52.5 ms, bound by
       the latency chain
     no associative: h: h passes through relu
 """
@@ -52,7 +52,7 @@ MANY = """\
       because 64 programs beside each other, 1024 steps of 400 ns one after the other; newton is bound by the
         latency chain: about 32 iterations, 512 programs beside each other, 64 tiles of 1.43 us one after the
         other
-    forward and backward: sequential: 841 us, bound by the latency chain; runner-up newton: 6.01 ms, bound by
+    forward and backward: sequential: 841 us, bound by the latency chain; runner-up newton: 5.66 ms, bound by
       the latency chain
     no associative: h: h passes through relu
 """

@@ -23,6 +23,7 @@ from seqc.runtime.cost.devices import DEVICES, Device
 from seqc.runtime.native import calls, choice
 from seqc.runtime.newton import Newton
 from seqc.runtime.triton import auto
+from seqc.runtime.triton import kernel as launcher
 
 H200 = DEVICES["h200"]
 SLOW = replace(H200, memory=1e-3, launch=0.0, operation=0.0, wait=0.0)
@@ -99,6 +100,22 @@ def test_newton_is_left_where_it_cannot_be_had(taken: list[str], monkeypatch: py
         layer(x)
     assert taken == ["newton", "sequential", "sequential"]
     assert layer.newton_report().solved == 1
+
+
+@needs_interpreter
+def test_newton_backwards_is_one_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows have all that the adjoint reads; with resets they do not, and it walks."""
+    monkeypatch.setattr(launcher, "STEPS", 4)
+    layer = made("indrnn", backend="triton", scan="newton")
+    plain, masked = (calls.newton_of(layer, number, True, layer.newton) for number in (0, 1))
+    assert plain is not None and masked is not None
+    assert plain.back is not plain.base and plain.back.adjoint.tiles and masked.back is masked.base  # type: ignore[attr-defined]
+    ran: list[bool] = []
+    monkeypatch.setattr(plain.back, "run_adjoint", lambda *given, real=plain.back.run_adjoint: (ran.append(True), real(*given))[1])
+    x = torch.randn(1, 33, 4, dtype=torch.float64)
+    found = differences(run(twin(layer, "reference"), {"x": x}, ()), run(layer, {"x": x}, ()))
+    assert ran and {"gradient of x"} <= set(found) and max(found.values()) <= 1e-9, found
+    assert not seqc.load("paralstm").ParaLSTM.NEWTON_ADJOINT, "its second state is in no row"
 
 
 def test_a_slow_iteration_is_remembered() -> None:

@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from seqc.compiler.ir.kernel import Kernel
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel
 from seqc.compiler.lower.kernels.newton import Newton
 from seqc.compiler.lower.kernels.split import splits
 from seqc.compiler.lower.kernels.verify import verify
+from seqc.compiler.lower.native.emit import forms
 from seqc.compiler.lower.triton.associative import Associative, unscannable
 from seqc.compiler.lower.triton.emit import Function, cut_along, function, segments
 from seqc.compiler.lower.triton.emit_module import written
@@ -44,6 +45,35 @@ def newton_lines(name: str, found: Sequence[Newton | str]) -> tuple[list[str], l
     return functions, [f"{name}.TRITON_NEWTON = (", *entries, ")"] if functions else []
 
 
+def adjoint_lines(name: str, kernels: Sequence[Kernel], found: Sequence[Newton | str]) -> tuple[list[str], list[str]]:
+    """Functions, and the lines of `NAME.NEWTON_ADJOINT`, as long as `NAME.TRITON`: for a loop that Newton's method solves its adjoint as
+    one scan (function, description, then those for segments), where it has one; else None."""
+    functions: list[str] = []
+    entries: list[str] = []
+    for number, (k, n) in enumerate(zip(kernels, found, strict=True)):
+        made = backward(k, f"{name}_newton{number}_backward") if isinstance(n, Newton) else []
+        functions += [line for f in made for line in ("", "", *f.lines)]
+        told = [line for f in made for line in (f"        {f.name},", *written(f.about, 2))]
+        entries += ["    (", *told, "    ),"] if made else ["    None,"]
+    return functions, [f"{name}.NEWTON_ADJOINT = (", *entries, ")"] if functions else []
+
+
+def scanned(d: Derivative) -> bool:
+    """Whether an adjoint can be one scan though the loop itself is none: its own carries are linear, and what it reads of the loop's stands
+    in rows."""
+    return REPLAYED not in d.stored and not unscannable(d.kernel)
+
+
+def backward(raw: Kernel, name: str) -> list[Function]:
+    """The adjoint of a kernel in the associative mode, and the functions for segments; none where it has no such form."""
+    k, d = forms(raw)
+    if not scanned(d) or not unscannable(k):
+        return []
+    shared = frozenset(j for i, parts in enumerate(d.gradients) for what, j in parts if what == "total" and k.operands[i].kind == "once")
+    home = Associative(name, d.kernel, cut_along(d.kernel), (), d, k, shared)
+    return [function(home, (), d), *segments(name, d.kernel, d, k)]
+
+
 def _named(head: str, made: Sequence[Function], tiles: bool, depth: int) -> list[str]:
     """Functions and their descriptions as entries of a tuple that `head` begins."""
     out = [f"{head}{made[0].name}, {tiles},", *written(made[0].about, depth)]
@@ -65,4 +95,4 @@ def forward(k: Kernel, name: str) -> list[Function]:
     return [function(Associative(name, k, cut_along(k), ()), (), None), *segments(name, k)]
 
 
-__all__ = ["forward", "newton_lines", "tiled"]
+__all__ = ["adjoint_lines", "forward", "newton_lines", "scanned", "tiled"]

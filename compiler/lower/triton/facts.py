@@ -19,7 +19,7 @@ from seqc.compiler.lower.kernels.split import splits, words
 from seqc.compiler.lower.native.emit import forms
 from seqc.compiler.lower.triton.associative import unscannable
 from seqc.compiler.lower.triton.emit import Made, cut_along, largest
-from seqc.compiler.lower.triton.emit_newton import tiled
+from seqc.compiler.lower.triton.emit_newton import scanned, tiled
 from seqc.compiler.lower.triton.groups import parts_of
 from seqc.compiler.lower.triton.segments import levels_of
 from seqc.compiler.plan.count import counted, kinked, scan
@@ -45,7 +45,7 @@ def facts(raw: Kernel, found: Newton | str, names: Sequence[str] = (), why_not: 
         else:
             both = _tiled(k), backward if unscannable(d.kernel) else _tiled(d.kernel, d, k)
         if isinstance(found, Newton):
-            solver = _solver(k, found)
+            solver = _solver(k, d, found)
         elif both is None:
             lacks.append(("newton", found))
     built: list[str] = []
@@ -112,7 +112,7 @@ def _shares(k: Kernel, cuts: Axes) -> Axes:
     return tuple(a for a in cuts if any(said[a].get(v.id) == "part" for v in results))
 
 
-def _solver(k: Kernel, found: Newton) -> Solver:
+def _solver(k: Kernel, d: Derivative, found: Newton) -> Solver:
     """The functions of Newton's method, each in the form that the emitter gives it."""
     parts = []
     for p in found.parts:
@@ -124,7 +124,7 @@ def _solver(k: Kernel, found: Newton) -> Solver:
         if p.iterated:
             mine = [k.carries[i] for i in p.carries]
             kinks = kinks or kinked(k.step, {c.previous.id for c in mine}, {c.next.id for c in mine})
-    return Solver(tuple(parts), _tiled(read), kinks)
+    return Solver(tuple(parts), _tiled(read), kinks, _tiled(d.kernel, d, k) if scanned(d) and unscannable(k) else None)
 
 
 __all__ = ["facts", "line", "of_class"]
