@@ -61,7 +61,7 @@ def adjoint_lines(name: str, kernels: Sequence[Kernel], found: Sequence[Newton |
 def scanned(d: Derivative) -> bool:
     """Whether an adjoint can be one scan though the loop itself is none: its own carries are linear, and what it reads of the loop's stands
     in rows."""
-    return REPLAYED not in d.stored and not unscannable(d.kernel)
+    return REPLAYED not in d.stored and not d.extra and not unscannable(d.kernel)
 
 
 def backward(raw: Kernel, name: str) -> list[Function]:
