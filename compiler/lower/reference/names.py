@@ -24,7 +24,7 @@ GLOBAL = frozenset(
 )
 MODULE = frozenset(
     """T_destination add_module adopt apply begun bfloat16 binding buffers build call_super_init child children compile
-    complex_dtype const const_default constant cpu cuda descend dims double dtype dump_patches eval execute explain extra_repr
+    complex_dtype const const_default constant cpu cuda descend dims double dtype dump_patches eval execute explain explain_choice extra_repr
     field_axes float forward get_buffer get_extra_state get_parameter get_submodule half held hole init_state initial ipu levels
     load_state_dict looks loss losses make make_levels modules module mtia named_buffers named_children named_modules
     named_parameters one_step own parameter parameters place plain_start project range_length register_backward_hook
@@ -33,7 +33,7 @@ MODULE = frozenset(
     register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ reset_parameters sequence set_extra_state
     set_submodule setting share_memory sizes sizes_in start state_dict step target to to_empty train training type xpu zero_grad
     TABLE STATE OUTS LOSSES SITES REPORT DOC KERNELS DECODE LEFT TRITON TRITON_LEFT TRITON_SERIAL NEWTON TRITON_NEWTON
-    NEWTON_LEFT SCAN asked newton newton_report report
+    NEWTON_LEFT NEWTON_ADJOINT FACTS SCAN asked newton newton_report report
     sequence_given""".split()
 )
 SOFT = frozenset(keyword.softkwlist)

@@ -19,6 +19,7 @@ from seqc.compiler.lower.kernels.split import splits, words
 from seqc.compiler.lower.native.emit import forms
 from seqc.compiler.lower.triton.associative import unscannable
 from seqc.compiler.lower.triton.emit import Made, cut_along, largest
+from seqc.compiler.lower.triton.emit_module import written
 from seqc.compiler.lower.triton.emit_newton import scanned, tiled
 from seqc.compiler.lower.triton.groups import parts_of
 from seqc.compiler.lower.triton.segments import levels_of
@@ -75,7 +76,7 @@ def line(name: str, loops: Sequence[Loop]) -> list[str]:
     """The constant of the class `name`, as long as its kernels."""
     if not loops:
         return []
-    return [f"{name}.FACTS = (", *(f"    {loop.told()!r}," for loop in loops), ")"]
+    return [f"{name}.FACTS = (", *(text for loop in loops for text in written(loop.told(), 1)), ")"]
 
 
 def _walked(k: Kernel, replay: Sequence[Statement] = (), kept: Sequence[Axes] = ()) -> Pass:
