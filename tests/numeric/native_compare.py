@@ -88,12 +88,16 @@ def weighted(results: list[Tensor], seed: int = 5) -> Tensor:
 
 
 def run(layer: Any, inputs: dict[str, Tensor], once: tuple[str, ...], how: str = "plain", backward: bool = True) -> Outcome:
-    """One run of a layer: `plain`, `reset`, `ragged`, or `both`."""
-    given = {k: v.clone().requires_grad_() if floats(v) else v for k, v in inputs.items()}
+    """One run of a layer: `plain`, `reset`, `ragged`, `both`, or `packed`: the sequences in one row, some of their steps each."""
     first = next(v for k, v in inputs.items() if k not in once)
     batch, steps = first.shape[:2]
     state = start(layer, {k: inputs[k] for k in once}, batch)
     more: dict[str, Any] = {}
+    if how == "packed":
+        lengths = [steps - i % 3 for i in range(batch)]
+        inputs = {k: v if k in once else torch.cat([v[i : i + 1, :n] for i, n in enumerate(lengths)], 1) for k, v in inputs.items()}
+        more["cu_seqlens"] = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32)
+    given = {k: v.clone().requires_grad_() if floats(v) else v for k, v in inputs.items()}
     if how in ("reset", "both"):
         more["reset"] = torch.rand(batch, steps, generator=torch.Generator().manual_seed(3)) < 0.4
     if how in ("ragged", "both"):

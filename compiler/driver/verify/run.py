@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -59,7 +59,7 @@ def verified(
     tick: Callable[[str], None] = lambda what: None,
 ) -> Iterator[Check]:
     """Checks one body. `cell` is the analysis report's entry for it; `backends` limits who is asked (default: all)."""
-    with _single_thread():
+    with _single_thread(), _few_programs(backends):
         yield from _programs(body, make, cell, backends, scan, sizes, tick)
 
 
@@ -74,6 +74,15 @@ def _single_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _few_programs(backends: Sequence[str]) -> AbstractContextManager[None]:
+    """Interpreted kernels take milliseconds for each operation: as little as possible is done twice."""
+    if "triton" not in backends:
+        return nullcontext()
+    from seqc.runtime.triton.hurried import hurried
+
+    return hurried()
 
 
 def _programs(

@@ -120,6 +120,8 @@ class Associative(Sequential):
             whole = linear(f)
             mine = tuple(g for g in whole.groups if any(i in self.again for i in g.carries))
             part = Linear(mine, whole.step)
+            for i in sorted({i for g in mine for i in g.carries} - set(self.again)):
+                self.entering(pasts[i], None if i in rows else f.carries[i].init)
             for i in rows:
                 if any(v.id == pasts[i].var.id for s in d.replay for v in reads_of(s)):
                     self.before(pasts[i])
@@ -149,6 +151,15 @@ class Associative(Sequential):
         row = self.loaded(i, f"(o{i} + (at - 1) * s{i}_t)", "mt", "(at > 0)")
         self.text.add(f"v{v.id} = tl.where(at > 0, {row}, first{v.id}){noted(v)}")
         self.writer.tiles[v.id] = self.stepped(v)
+
+    def entering(self, o: Operand, start: Arg | None) -> None:
+        """What a carry with a row of its own is before the first step of the tile: others of its group are computed from it. `start`: what
+        it starts with, if that has no name yet."""
+        i, v = self.slot("operand", self.k.operands.index(o)), o.var
+        if start is not None:
+            self.begin(f"first{v.id}", v, start)
+        row = self.loaded(i, f"(o{i} + (start - 1) * s{i}_t)", "(start > 0)")
+        self.text.add(f"h{v.id} = tl.where(start > 0, {row}, first{v.id}){noted(v)}")
 
     # ---- one tile -----------------------------------------------------------------------------------------------------
 
