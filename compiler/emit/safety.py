@@ -60,12 +60,12 @@ OWNERS: dict[str, frozenset[str]] = {
     ),
     "native": frozenset("call joined parts ready reset step steps valid".split()),
     "tl": frozenset(
-        """abs arange associative_scan broadcast_to cast cdiv ceil cos debug_barrier dot erf exp floor full load log minimum program_id
-        range rsqrt sigmoid sin sqrt store where zeros""".split()
+        """abs arange associative_scan broadcast_to cast cdiv ceil cos debug_barrier dot erf exp floor full load log maximum minimum
+        program_id range rsqrt sigmoid sin sqrt store where zeros""".split()
     ),
     "sq": frozenset(
-        """atan expdiff expm1 gelu larger log1p logaddexp logsigmoid max_along min_along mod number pow relu sign shifted silu smaller
-        softplus sum_along tanh turned""".split()
+        """affine1 affine2 affine3 atan expdiff expm1 gelu larger log1 log1p logaddexp logsigmoid max1 max_along min_along mod number pow
+        relu sign shifted silu smaller softplus sum_along tanh turned""".split()
     ),
     "self": frozenset(
         "_forward _loss begun const held hole levels make make_levels place sequence_given "

@@ -25,6 +25,7 @@ from seqc.runtime.native.kernel import Pass as NativePass
 from seqc.runtime.triton.blocks import LEAST, PROGRAMS, TILE, Blocks, choose, power
 from seqc.runtime.triton.device import interpreting
 from seqc.runtime.triton.names import Lazy
+from seqc.runtime.triton.segments import Split, multiprocessors, segment_steps
 
 CHUNK = 32
 """Steps between checkpoints."""
@@ -34,6 +35,9 @@ STEPS = 64
 
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
+
+HELD = ("start", "summary")
+"""Slots of what segments begin with and come to."""
 
 FUSION = True
 """Whether products and sums may be rounded once: said at every launch, because Triton's own default changes."""
@@ -47,12 +51,14 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single", "tiles")
+    __slots__ = ("strides", "single", "tiles", "held", "levels", "begun")
 
     def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
         self.tiles = tiles
-        self.strides, self.single = about[13], about[14]
+        self.strides, self.single, self.levels, self.begun = about[13:17]
+        self.held = tuple(r for r in self.results if r[0] in HELD)
+        self.results = tuple(r for r in self.results if r[0] not in HELD)
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -84,7 +90,7 @@ class Launch:
     kinds    the types of the results in the end: shares are in the arithmetic type, and so is in the interpreter what becomes
              bfloat16 (it cuts off where a GPU rounds)
     scratch  shapes of the scratch
-    empty    no program has anything to do
+    held     how many slots there are for segments; None where nothing is given for them
     """
 
     function: Lazy
@@ -99,14 +105,23 @@ class Launch:
     integers: tuple[int, ...]
     constants: tuple[Any, ...]
     warps: int
+    held: int = 0
 
     def call(self, operands: Sequence[Any]) -> list[Tensor | None]:
         """Launches the function on operands of this layout."""
+        return self.ended(self.start(operands, self.taken(operands), ()))
+
+    def taken(self, operands: Sequence[Any]) -> list[Tensor]:
+        """The operands with memory, as the function reads them."""
         taken: list[Tensor] = []
         for i, kind, whole in self.given:
             x = operands[i]
             x = x if kind is None else x.to(kind)
             taken.append(x.contiguous() if whole else x)
+        return taken
+
+    def start(self, operands: Sequence[Any], taken: Sequence[Tensor], held: Sequence[Tensor]) -> list[Tensor | None]:
+        """Starts the programs: results as the function leaves them. `held`: what there is for segments."""
         device = taken[0].device
         found = [None if r is None else buffer(*r, device, not self.programs) for r in self.results]
         if self.programs:
@@ -114,9 +129,13 @@ class Launch:
             bits = [struct.unpack("q", struct.pack("d", float(operands[i])))[0] for i in self.numbers]
             with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
                 self.function.made()[(self.programs,)](
-                    *taken, *found, *bits, *scratch, *self.integers, *self.constants,
+                    *taken, *found, *(held or (None,) * self.held), *bits, *scratch, *self.integers, *self.constants,
                     num_warps=self.warps, num_stages=1, enable_fp_fusion=FUSION,
                 )  # fmt: skip
+        return found
+
+    def ended(self, found: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Results in the end: shares added up, in their own types."""
         out: list[Tensor | None] = []
         for x, n, kind in zip(found, self.shares, self.kinds, strict=True):
             x = x.sum(tuple(range(n))) if x is not None and n else x
@@ -126,14 +145,17 @@ class Launch:
 
 class Kernel(NativeKernel):
     """One kernel and its adjoint. `scan`: the functions that take many steps at a time, and their descriptions, if there are any;
-    `parallel` is the kernel made of them."""
+    `parallel` is the kernel made of them. `cuts`: of such a kernel, the functions for segments, forwards and then backwards."""
 
     def __init__(
         self, forward: Lazy, about: Sequence[Any], adjoint: Lazy, adjoint_about: Sequence[Any], *scan: Any, tiles: bool = False
     ) -> None:
-        self.parallel = Kernel(*scan, tiles=True) if scan else None
+        self.parallel = Kernel(*scan, tiles=True) if scan and not tiles else None
         self.forward: Pass = Pass(about, tiles)
         self.adjoint: Pass = Pass(adjoint_about, tiles)
+        cuts = [(function, Pass(words, i % 2 == 0)) for i, (function, words) in enumerate(zip(scan[::2], scan[1::2], strict=True))]
+        at = 2 * self.forward.levels if tiles else 0
+        self.cuts = {True: cuts[:at], False: cuts[at:]} if tiles else {True: [], False: []}
         self.functions = (forward, adjoint)
         self.sources, self.gradients, self.stored, self.outer = adjoint_about[9:13]
         self.key = hashlib.sha256(f"triton\0{forward.name}\0{about!r}\0{adjoint_about!r}\0{id(self)}".encode()).hexdigest()
@@ -148,15 +170,14 @@ class Kernel(NativeKernel):
         batch, length, sizes = self.shape(operands, single)
         real = self.real(operands, dtypes)
         results = self.result_shapes(operands, dtypes, save, single)
-        return self._launch(self.forward, batch, length, sizes, real, operands, results, {}, single)
+        return self._whole(self.forward, batch, length, sizes, real, operands, results, single)
 
     def _adjoint_plan(self, operands: Sequence[Any], given: Sequence[Any], dtypes: Sequence[torch.dtype], wanted: Sequence[bool]) -> Any:
         batch, length, sizes = self.shape(operands)
         real = self.real(operands, dtypes)
         users = {part: i for i, parts in enumerate(self.gradients) if wanted[i] for part in parts}
         results: list[tuple[tuple[int, ...], torch.dtype] | None] = []
-        kinds: dict[int, torch.dtype] = {}
-        for j, (name, (what, axes, _, _)) in enumerate(zip(self._names(), self.adjoint.results, strict=True)):
+        for name, (what, axes, _, _) in zip(self._names(), self.adjoint.results, strict=True):
             if name not in users:
                 results.append(None)
                 continue
@@ -164,11 +185,10 @@ class Kernel(NativeKernel):
             lead = (batch, length) if what == "row" else (batch,)
             alone = what == "row" and len(self.gradients[users[name]]) == 1
             kind = operands[users[name]].dtype
-            kinds[j] = kind if alone and _stored(kind, real) else real
-            results.append(((*lead, *shape), kinds[j]))
-        return self._launch(self.adjoint, batch, length, sizes, real, given, results, kinds, False)
+            results.append(((*lead, *shape), kind if alone and _stored(kind, real) else real))
+        return self._whole(self.adjoint, batch, length, sizes, real, given, results, False)
 
-    def _launch(
+    def _whole(
         self,
         f: Pass,
         batch: int,
@@ -177,19 +197,65 @@ class Kernel(NativeKernel):
         real: torch.dtype,
         operands: Sequence[Any],
         results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
-        kinds: dict[int, torch.dtype],
         single: bool,
+    ) -> Launch | Split:
+        """One launch, or those of all segments where the programs of one launch would leave the machine idle."""
+        ahead = f is self.forward
+        lazy = self.functions[0 if ahead else 1]
+        whole = self._launch(lazy, f, batch, length, sizes, real, operands, results, single)
+        cuts = self.cuts[ahead]
+        if not cuts or not whole.programs or single:
+            return whole
+        device = next(x.device for x in operands if isinstance(x, Tensor))
+        every = self.adjoint.interval(sizes, real, length)
+        each = segment_steps(whole.programs, length, every, multiprocessors(device))
+        count = -(-length // each)
+        if count <= 1:
+            return whole
+
+        def rows(axes: Sequence[str]) -> tuple[int, ...]:
+            return (count, batch, *(sizes[a] for a in axes))
+
+        shapes = [rows(sized) for what, sized, _, _ in f.held if what == "start"]
+        carries = len(shapes)
+        before: list[tuple[Launch, tuple[int, ...]]] = []
+        for (one, sums), (other, join) in zip(cuts[::2], cuts[1::2], strict=True):
+            first = len(shapes)
+            shapes += [rows(sized) for what, sized, _, _ in sums.held if what == "summary"]
+            made = tuple(range(first, len(shapes)))
+            before.append((self._launch(one, sums, batch, length, sizes, real, operands, (), False, each, ahead), (*sums.begun, *made)))
+            before.append((self._launch(other, join, batch, length, sizes, real, operands, (), False, each, ahead), (*made, *join.begun)))
+        whole = self._launch(lazy, f, batch, length, sizes, real, operands, results, single, each)
+        return Split(buffer, tuple(shapes), tuple(before), whole, carries)
+
+    def _launch(
+        self,
+        function: Lazy,
+        f: Pass,
+        batch: int,
+        length: int,
+        sizes: dict[str, int],
+        real: torch.dtype,
+        operands: Sequence[Any],
+        results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
+        single: bool,
+        each: int = 0,
+        ahead: bool = True,
     ) -> Launch:
-        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence."""
+        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `each`: steps of
+        a segment, where there are several; `ahead`: of a function for segments, the direction of the kernel that it belongs to."""
         blocks = self.fixed if self.fixed is not None else f.blocks(sizes, batch)
         every = self.adjoint.interval(sizes, real, length)
         pieces = {a: -(-sizes[a] // blocks.axes[i]) if a in f.split else 1 for i, a in enumerate(f.axes)}
         groups = -(-batch // blocks.batch)
+        count = max(1, -(-length // each)) if each else 1
         programs = groups * math.prod(pieces.values()) if all(sizes[a] for a in f.axes) else 0
+        programs *= count if f.tiles else 1
         slots = [i for i, (kind, _) in enumerate(f.operands) if kind != "number"]
-        integers: list[int] = [batch, length, every, *(sizes[a] for a in f.axes)]
+        span = each or (max(1, length) if f.tiles else every)
+        integers: list[int] = [batch, length, span, *(sizes[a] for a in f.axes)]
         given: list[tuple[int, torch.dtype | None, bool]] = []
-        pasts = iter([i for what, i in self.sources if what == "past"] if f is self.adjoint else [])
+        pasts = iter([i for what, i in self.sources if what == "past"] if f is self.adjoint or not ahead else [])
         for number, i in enumerate(slots):
             kind, axes = f.operands[i]
             x = operands[i]
@@ -223,12 +289,15 @@ class Kernel(NativeKernel):
                 shape = (groups, *shape[1:])
             cut = [a for a in parts if pieces[a] > 1]
             shape = (*(pieces[a] for a in cut), *shape)
-            if cut or kind == torch.bfloat16 and interpreting():
+            lead = len(cut)
+            if what == "total" and count > 1:
+                shape, lead = (count, *shape), lead + 1
+            if lead or kind == torch.bfloat16 and interpreting():
                 kind = real
             by = torch.empty(shape, device="meta").stride()
-            steps = {f"p{f.axes.index(a)}": 0 for a in parts}
-            steps |= {f"p{f.axes.index(a)}": n for a, n in zip(cut, by, strict=False)}
-            rest = by[len(cut) :]
+            steps = {"g": by[0] if lead > len(cut) else 0} | {f"p{f.axes.index(a)}": 0 for a in parts}
+            steps |= {f"p{f.axes.index(a)}": n for a, n in zip(cut, by[lead - len(cut) :], strict=False)}
+            rest = by[lead:]
             if what == "checkpoint":
                 steps |= {"t": rest[0], "b": rest[1]}
                 rest = rest[2:]
@@ -241,11 +310,15 @@ class Kernel(NativeKernel):
             steps |= {str(f.axes.index(a)): n for a, n in zip(axes, rest, strict=True)}
             integers += [steps[word] for word in f.strides[number]]
             made.append((shape, kind))
-            shares.append(len(cut))
+            shares.append(lead)
+        for number, (_, axes, _, _) in enumerate(f.held, len(slots) + len(f.results)):
+            by = torch.empty((count, batch, *(sizes[a] for a in axes)), device="meta").stride() if each else (0,) * (2 + len(axes))
+            steps = {"t": by[0], "b": by[1]} | {str(f.axes.index(a)): n for a, n in zip(axes, by[2:], strict=True)}
+            integers += [steps[word] for word in f.strides[number]]
         volume = dict(zip(f.axes, blocks.axes, strict=True))
-        scratch = tuple((programs * integers[2] * blocks.batch * math.prod(volume[a] for a in axes),) for axes in f.kept)
+        scratch = tuple((programs * every * blocks.batch * math.prod(volume[a] for a in axes),) for axes in f.kept)
         return Launch(
-            self.functions[0] if f is self.forward else self.functions[1],
+            function,
             programs,
             tuple(given),
             tuple(made),
@@ -257,6 +330,7 @@ class Kernel(NativeKernel):
             tuple(integers),
             (_triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages),
             blocks.warps,
+            len(f.held),
         )
 
 

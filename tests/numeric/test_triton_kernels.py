@@ -6,6 +6,7 @@ orders of programs, strides beyond 2^31, 16-bit storage.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 
 from numeric.kernel_interpreter import interpret
 from numeric.random_kernels import draw, random_kernel
-from numeric.triton_units import blocks, build, chunks, guarded, needs_interpreter, shuffled, surrounded, tiles
+from numeric.triton_units import blocks, build, chunks, cut, guarded, needs_interpreter, shuffled, surrounded, tiles
 from seqc.compiler.ir.kernel import Carry, Kernel, Operand
 from seqc.compiler.lower.kernels.builder import Builder
 from seqc.runtime.native.ops import run, run_step
@@ -103,17 +104,17 @@ def test_many_random_kernels(first: int) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def in_tiles(seed: int) -> str | None:
-    """One random kernel in the associative mode; None where it has none."""
+def in_tiles(seed: int, tile: int = 4, count: int = 0) -> str | None:
+    """One random kernel in the associative mode; None where it has none. `count`: tiles of a segment, one program each."""
     raw = random_kernel(seed, f"t{seed}")
     kernel = build(raw, f"t{seed}").parallel
     if kernel is None:
         return None
     batch, length, sizes = SHAPES[seed % len(SHAPES)]
-    length = max(length, 5) if seed % 3 else length
+    length = max(length, 5) if seed % 3 or count else length
     kernel.fixed = (None, blocks(kernel, 4, 2, sizes), blocks(kernel, 2, 1, sizes))[seed % 3]
     operands = draw(raw, sizes, batch, length, seed, torch.float64)
-    with guarded(), tiles(4):
+    with guarded(), tiles(tile), cut(count) if count else contextlib.nullcontext():
         values, gradients = outcome(kernel, operands, torch.float64, seed)
     wanted, slopes = expected(raw, operands, sizes, batch, length, seed)
     return apart(values, wanted, 1e-9) or apart(gradients, slopes, 2e-9)
@@ -121,6 +122,14 @@ def in_tiles(seed: int) -> str | None:
 
 def test_random_kernels_in_tiles() -> None:
     found = {seed: in_tiles(seed) for seed in range(32)}
+    assert sum(word is not None for word in found.values()) >= 12
+    wrong = [f"seed {seed}: {word}" for seed, word in found.items() if word]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_random_kernels_in_segments() -> None:
+    """Tiles of two steps, one or two of them in a segment."""
+    found = {seed: in_tiles(seed, 2, 1 + seed % 2) for seed in range(32)}
     assert sum(word is not None for word in found.values()) >= 12
     wrong = [f"seed {seed}: {word}" for seed, word in found.items() if word]
     assert not wrong, "\n".join(wrong)

@@ -87,7 +87,7 @@ MANY = (("mingru", "ragged"), ("lru", "reset"), ("aaren", "plain"), ("rwkv4", "p
 def test_many_steps_at_a_time(spec: str, how: str) -> None:
     """The associative mode: diagonal, pairs, a maximum with what hangs on it, an inner axis."""
     module, cells = bodies(spec)
-    assert all(len(one) == 8 for body in cells for one in getattr(module, body.name).TRITON)
+    assert all(len(one) >= 12 for body in cells for one in getattr(module, body.name).TRITON)
     with tiles(4):
         compared(spec, (how,), "associative")
 

@@ -72,6 +72,17 @@ def tiles(steps: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def cut(count: int) -> Iterator[None]:
+    """Sequences in the associative mode are cut into segments of so many tiles, whatever the machine."""
+    before = launcher.segment_steps
+    launcher.segment_steps = lambda programs, length, steps, machine: count * steps
+    try:
+        yield
+    finally:
+        launcher.segment_steps = before
+
+
+@contextlib.contextmanager
 def guarded() -> Iterator[list[torch.Tensor]]:
     """Every buffer that a launch makes lies between guards, full of NaN; at the end the guards must be as they were."""
     made: list[torch.Tensor] = []

@@ -1,13 +1,18 @@
 """A kernel, or its adjoint, as one Triton function that takes BLOCK_T steps at a time: the associative mode.
 
 In:   what `sequential` takes, and the algebra of the carries (`kernels.linear`): every group must have one, of at most three values.
-Out:  lines of Python with the arguments of the sequential function; C is BLOCK_T.
+Out:  lines of Python with the arguments of the sequential function, and one more slot for each carry, `start`; C is the steps of a
+      segment.
 Keeps: the rules of emitted kernels. A scan never runs in reverse: backwards in time the rows of a tile stand in reverse order.
 
 A tile has a dimension of steps behind that of sequences. For each group of carries its coefficients are computed for all steps at once,
 `tl.associative_scan` puts them together, and what the steps before hand over comes in as the previous value of the first. Then the
 rest of the step is computed for all steps with the previous values known. Adjoints read carries from rows, or compute them again
 by the forward scan of the chunk from its checkpoint.
+
+A program has one segment of the sequence, a whole number of tiles. Where there are several, each begins with what stands in the
+`start` slots, one row for each segment (`segments` has the functions that make them); where these are None there is one segment, and it
+begins at the start of the sequence. Totals are shares of the segments.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import Arg, Derivative, Kernel, Operand, Statement, Var, needed, reads_of
 from seqc.compiler.lower.kernels.linear import Group, Linear, linear
 from seqc.compiler.lower.triton.code import TIME, Tile, filled
-from seqc.compiler.lower.triton.sequential import Sequential, noted
+from seqc.compiler.lower.triton.sequential import Sequential, Slot, noted
 
 LARGEST_BLOCK = 3
 """Values of a group that a scan takes."""
@@ -37,6 +42,29 @@ def unscannable(k: Kernel, d: Derivative | None = None) -> str:
             if len(g.carries) > LARGEST_BLOCK:
                 return f"{what}{names}: {len(g.carries)} values depend on each other"
     return "" if k.carries else "nothing is carried from step to step"
+
+
+def parts_of(k: Kernel, g: Group) -> list[tuple[Arg, float, str]]:
+    """What a scan of a group puts together: values, what stands for nothing, names."""
+    first = k.carries[g.carries[0]].previous
+    n = len(g.carries)
+    one, nothing = {"affine": (1.0, 0.0), "max": (0.0, float("-inf")), "log": (0.0, float("-inf"))}[g.algebra]
+    parts: list[tuple[Arg, float, str]] = []
+    for i in range(n):
+        for j in range(n):
+            parts.append((g.matrix[i][j], one if i == j else 0.0, f"a{first.id}_{i}{j}"))
+    return parts + [(g.offset[i], nothing, f"b{first.id}_{i}") for i in range(n)]
+
+
+def carried(k: Kernel, g: Group, names: list[str]) -> list[str]:
+    """Texts of the carries of a group after steps whose coefficients are put together under `names`."""
+    n = len(g.carries)
+    held = [f"h{k.carries[j].previous.id}" for j in g.carries]
+    matrix, offset = [names[i * n : i * n + n] for i in range(n)], names[n * n :]
+    if g.algebra == "affine":
+        return [" + ".join([*(f"{a} * {h}" for a, h in zip(line, held, strict=True)), b]) for line, b in zip(matrix, offset, strict=True)]
+    join = {"max": "sq.larger", "log": "sq.logaddexp"}[g.algebra]
+    return [f"{join}({matrix[0][0]} + {held[0]}, {offset[0]})"]
 
 
 class Associative(Sequential):
@@ -57,6 +85,7 @@ class Associative(Sequential):
     ) -> None:
         self.linear = linear(k)
         super().__init__(name, replace(k, step=self.linear.step), cuts, replayed, derivative, forward, shared)
+        self.slots += [Slot("start", i, c.previous, timed=True) for i, c in enumerate(k.carries)]
         self.done: set[int] = set()
         self.loads: dict[int, Operand] = {}
 
@@ -75,6 +104,30 @@ class Associative(Sequential):
         self.again = again
         self.text.add(f"row = tl.arange(0, BLOCK_T){self.shapes.along(TIME)}")
 
+    def segmented(self) -> None:
+        """Which segment; `left`: how many come after it on the way."""
+        t = self.text
+        t.add("segments = tl.maximum(tl.cdiv(tl.cast(T, tl.int64), C), 1)", "segment = rest % segments", "rest = rest // segments")
+        t.add(f"left = {'segment' if self.derivative is not None else 'segments - 1 - segment'}")
+        t.add("origin = segment * C", "tiles = tl.cdiv(tl.minimum(tl.cast(T, tl.int64) - origin, tl.cast(C, tl.int64)), BLOCK_T)")
+
+    def ends(self) -> tuple[str, ...]:
+        """The last segment on the way has the carries after the last step."""
+        return ("(nought + left == 0)",)
+
+    def steady(self) -> None:
+        """Carries begin where the segment does."""
+        super().steady()
+        for i, c in enumerate(self.k.carries):
+            self.entered(i, c.previous)
+
+    def entered(self, carry: int, v: Var) -> None:
+        """What a segment begins with, where there are several."""
+        i = self.slot("start", carry)
+        self.text.open(f"if p{i} is not None:")
+        self.text.add(f"h{v.id} = {self.loaded(i, f'(o{i} + segment * s{i}_t)')}")
+        self.text.close()
+
     def tile(self, o: Operand) -> Tile:
         """The dimensions of an operand."""
         timed = (TIME,) if o.kind in ("step", "past") else ()
@@ -89,8 +142,8 @@ class Associative(Sequential):
     def forwards(self) -> None:
         """Tiles from the first to the last."""
         t, k = self.text, self.k
-        t.open("for j in tl.range(0, tl.cdiv(T, BLOCK_T)):")
-        t.add("start = tl.cast(j, tl.int64) * BLOCK_T", "at = start + row", "mt = at < T")
+        t.open("for j in tl.range(0, tiles):")
+        t.add("start = origin + tl.cast(j, tl.int64) * BLOCK_T", "at = start + row", "mt = at < T")
         t.add("last = tl.minimum(start + BLOCK_T, tl.cast(T, tl.int64)) - 1")
         for i, v in enumerate(self.replayed):
             n = self.slot("checkpoint", i)
@@ -108,9 +161,8 @@ class Associative(Sequential):
         rows = [i for i, how in enumerate(d.stored) if how >= 0 and pasts[i].var.id in read]
         for i in rows:
             self.begin(f"first{pasts[i].var.id}", pasts[i].var, f.carries[i].init)
-        t.add("tiles = tl.cdiv(T, BLOCK_T)")
         t.open("for j in tl.range(0, tiles):")
-        t.add("chunk = tiles - 1 - tl.cast(j, tl.int64)", "start = chunk * BLOCK_T")
+        t.add("start = origin + (tiles - 1 - tl.cast(j, tl.int64)) * BLOCK_T", "chunk = start // BLOCK_T")
         if self.again:
             t.add("at = start + row", "mt = at < T")
             for i in self.again:
@@ -192,42 +244,35 @@ class Associative(Sequential):
                     t.add(f"h{c.previous.id} = sq.sum_along({inside}, 1)")
 
     def scan(self, k: Kernel, g: Group, live: str) -> None:
-        """One group."""
+        """One group: its values after and before each step."""
+        t = self.text
+        self.applied(k, g, self.gathered(k, g, live))
+        for number in g.carries:
+            c = k.carries[number]
+            t.add(f"v{c.previous.id} = sq.shifted(v{c.next.id}, h{c.previous.id}, row, 1){noted(c.previous)}")
+            self.writer.tiles[c.previous.id] = self.stepped(c.previous)
+
+    def gathered(self, k: Kernel, g: Group, live: str) -> list[str]:
+        """The coefficients of a group, put together from the first step of the tile to each."""
         t, shapes = self.text, self.shapes
-        first = k.carries[g.carries[0]].previous
-        want = self.stepped(first)
-        n = len(g.carries)
-        neutral = {"affine": (1.0, 0.0), "max": (0.0, float("-inf")), "log": (0.0, float("-inf"))}[g.algebra]
+        want = self.stepped(k.carries[g.carries[0]].previous)
         names: list[str] = []
-        parts: list[tuple[Arg, float, str]] = []
-        for i in range(n):
-            for j in range(n):
-                parts.append((g.matrix[i][j], neutral[0] if i == j else 0.0, f"a{first.id}_{i}{j}"))
-        parts += [(g.offset[i], neutral[1], f"b{first.id}_{i}") for i in range(n)]
-        for a, otherwise, name in parts:
+        for a, otherwise, name in parts_of(k, g):
             value = self.spread(f"v{a.id}", self.writer.tiles[a.id], want) if isinstance(a, Var) else filled(a, want, shapes)
             if live:
                 other = 'float("-inf")' if otherwise == float("-inf") else repr(otherwise)
                 value = f"tl.where({live}, {value}, {other})"
             t.add(f"{name} = {value}")
             names.append(name)
-        function = f"sq.{g.algebra}{n}"
-        t.add(f"{', '.join(names)} = tl.associative_scan(({', '.join(names)}), 1, {function})")
-        for i, number in enumerate(g.carries):
+        t.add(f"{', '.join(names)} = tl.associative_scan(({', '.join(names)}), 1, sq.{g.algebra}{len(g.carries)})")
+        return names
+
+    def applied(self, k: Kernel, g: Group, names: list[str]) -> None:
+        """The carries of a group after each step, from what they were before the first and the coefficients together."""
+        for number, text in zip(g.carries, carried(k, g, names), strict=True):
             c = k.carries[number]
-            offset = f"b{first.id}_{i}"
-            held = [f"h{k.carries[j].previous.id}" for j in g.carries]
-            if g.algebra == "affine":
-                sums = " + ".join(f"a{first.id}_{i}{j} * {h}" for j, h in enumerate(held))
-                t.add(f"v{c.next.id} = {sums} + {offset}{noted(c.next)}")
-            else:
-                join = {"max": "sq.larger", "log": "sq.logaddexp"}[g.algebra]
-                t.add(f"v{c.next.id} = {join}(a{first.id}_00 + {held[0]}, {offset}){noted(c.next)}")
-            self.writer.tiles[c.next.id] = want
-        for number in g.carries:
-            c = k.carries[number]
-            t.add(f"v{c.previous.id} = sq.shifted(v{c.next.id}, h{c.previous.id}, row, 1){noted(c.previous)}")
-            self.writer.tiles[c.previous.id] = want
+            self.text.add(f"v{c.next.id} = {text}{noted(c.next)}")
+            self.writer.tiles[c.next.id] = self.stepped(c.previous)
 
     def results(self) -> None:
         """Rows and sums of the tile."""
@@ -248,4 +293,4 @@ class Associative(Sequential):
         return Tile(found.batched, found.axes | {TIME}) if self.slots[i].what == "row" else found
 
 
-__all__ = ["Associative", "unscannable"]
+__all__ = ["Associative", "carried", "parts_of", "unscannable"]

@@ -14,12 +14,14 @@ from typing import Any
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Var
 from seqc.compiler.lower.kernels.differentiate import differentiate
+from seqc.compiler.lower.kernels.linear import linear
 from seqc.compiler.lower.kernels.plain import plain
 from seqc.compiler.lower.kernels.settle import settled
 from seqc.compiler.lower.kernels.split import splits
 from seqc.compiler.lower.kernels.verify import verify, verify_derivative
 from seqc.compiler.lower.triton.associative import Associative, unscannable
 from seqc.compiler.lower.triton.lint import checked
+from seqc.compiler.lower.triton.segments import Join, Summary, levels_of
 from seqc.compiler.lower.triton.sequential import Sequential
 
 
@@ -35,17 +37,19 @@ class Function:
 @dataclass(frozen=True, slots=True)
 class Made:
     """A kernel in Triton: forwards and backwards, one step after the other; and many at a time, where its carries have an
-    algebra (`scan`; else `why` not)."""
+    algebra (`scan`; else `why` not). `cuts`: what lets segments of a sequence run at the same time, for each level of the forward
+    pass a summary and a join, then the same for the backward pass."""
 
     forward: Function
     adjoint: Function
     scan: tuple[Function, Function] | None = None
     why: str = ""
+    cuts: tuple[Function, ...] = ()
 
     @property
     def functions(self) -> tuple[Function, ...]:
         """All functions, in the order of the runtime's arguments."""
-        return (self.forward, self.adjoint, *(self.scan or ()))
+        return (self.forward, self.adjoint, *(self.scan or ()), *self.cuts)
 
 
 def cut_along(k: Kernel) -> Axes:
@@ -68,11 +72,23 @@ def made(raw: Kernel, name: str) -> Made:
     back = Sequential(f"{name}_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared)
     why = unscannable(flat, d)
     scan: tuple[Function, Function] | None = None
+    cuts: tuple[Function, ...] = ()
     if not why:
         forth = Associative(f"{name}_scan_forward", flat, cut_along(flat), replayed)
         home = Associative(f"{name}_scan_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared)
+        cuts = (*segments(f"{name}_scan_forward", flat), *segments(f"{name}_scan_backward", d.kernel, d, flat))
         scan = (function(forth, (), None), function(home, (), d))
-    return Made(function(ahead, replayed, None), function(back, replayed, d), scan, why)
+    return Made(function(ahead, replayed, None), function(back, replayed, d), scan, why, cuts)
+
+
+def segments(name: str, k: Kernel, d: Derivative | None = None, forward: Kernel | None = None) -> tuple[Function, ...]:
+    """For each level of groups of a kernel a summary and a join."""
+    out: list[Function] = []
+    along = cut_along(k)
+    for level in range(len(levels_of(k, linear(k)))):
+        out.append(function(Summary(f"{name}_sum{level}", k, along, level, d, forward), (), None))
+        out.append(function(Join(f"{name}_join{level}", k, along, level), (), None))
+    return tuple(out)
 
 
 def function(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> Function:
@@ -87,8 +103,8 @@ def described(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> t
 
     name, axes, cut axes; operands (kind, axes); results (what, axes, parts, lones); starts of the carries (the operand, or a
     number); axes of the largest values; axes of carries kept in the scratch; of an adjoint `sources`, `gradients` and `stored`; which
-    strides each slot has (`b`, `t`, the number of an axis, `p` and the number of a cut axis); totals that are one for all
-    sequences.
+    strides each slot has (`b`, `t`, `g`, the number of an axis, `p` and the number of a cut axis); totals that are one for all
+    sequences; how many levels of groups a scan has, and the carries that the function begins or finds for segments.
     """
     k = s.k
     by_id = {o.var.id: i for i, o in enumerate(k.operands)}
@@ -100,7 +116,8 @@ def described(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> t
     single = tuple(x.index for x in s.slots if x.single)
     words = (s.title, k.axes, s.cuts, operands, results, starts, largest(k), kept)
     rest = (d.sources, d.gradients, d.stored, ()) if d is not None else ((), (), (), ())
-    return (*words, False, *rest, strides, single)
+    levels = len(levels_of(k, s.linear)) if isinstance(s, Associative) and not isinstance(s, Summary) else 0
+    return (*words, False, *rest, strides, single, levels, tuple(x.index for x in s.slots if x.what == "start"))
 
 
 def largest(k: Kernel) -> tuple[Axes, ...]:

@@ -13,7 +13,7 @@ Out:  findings: line, rule, what is wrong. `checked` raises where there is one: 
     dot         `tl.dot` says its precision and gives float32
 
 Method: each name's definition is followed back to `tl.arange` (which axis), `tl.program_id` (which coordinate) and comparisons
-(which masks). Names are what the emitters use: B, T, C; n0…; BLOCK_B, BLOCK_0…; m…, i…; p… (slots) and w… (scratch).
+(which masks). Names are what the emitters use: B, T, C, segments; n0…; BLOCK_B, BLOCK_0…; m…, i…; p… (slots) and w… (scratch).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 RULES = ("grid", "int64", "mask", "writer", "atomic", "upcast", "constexpr", "dot")
 CONSTANTS = re.compile(r"REAL|STAGES|BLOCK_(B|T|\d+)\Z")
-PIECE, VALUE = re.compile(r"rest % pieces\d+"), re.compile(r"(v|x|a|again|first)\d+\w*")
+PIECE, VALUE = re.compile(r"rest % (pieces\d+|segments)"), re.compile(r"(v|x|a|again|first)\d+\w*")
 NARROW = frozenset(("float16", "bfloat16", "float8e5", "float8e4nv"))
 
 

@@ -1,0 +1,72 @@
+"""One sequence in segments that run at the same time: how many, and the launches that it takes.
+
+A segment is a whole number of tiles of the associative mode. For each level of groups one launch sums up every segment and one walks
+over the sums; then the kernel itself runs with a program for each segment (`compiler.lower.triton.segments`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+FULL = 2
+"""Programs for each multiprocessor that are aimed at."""
+
+LEAST_TILES = 4
+"""Tiles of a segment, at least."""
+
+MULTIPROCESSORS = 132
+"""Of the machine that is meant where there is none (the interpreter)."""
+
+
+def segments(programs: int, length: int, steps: int, machine: int) -> int:
+    """Into how many segments `length` steps are cut, where one segment each makes `programs` programs. `steps`: of a tile; `machine`: its
+    multiprocessors. 1 where the programs fill half of the machine: a cut reads everything twice."""
+    tiles = -(-length // max(1, steps))
+    if programs < 1 or 2 * programs > machine or tiles < 2 * LEAST_TILES:
+        return 1
+    wanted = min(-(-FULL * machine // programs), tiles // LEAST_TILES)
+    each = -(-tiles // wanted)
+    return -(-tiles // each)
+
+
+def segment_steps(programs: int, length: int, steps: int, machine: int) -> int:
+    """Steps of a segment: all tiles but the last are full."""
+    tiles = -(-length // max(1, steps))
+    count = segments(programs, length, steps, machine)
+    return max(1, -(-tiles // count)) * steps
+
+
+def multiprocessors(device: torch.device) -> int:
+    """Of a device."""
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else MULTIPROCESSORS
+
+
+@dataclass(slots=True)
+class Split:
+    """One layout of operands in segments. It is called as a `Launch` is.
+
+    make     makes a buffer: shape, type, device, whether it is empty of work
+    shapes   of the buffers that the launches share: for each carry what a segment begins with, then sums
+    before   launches with the buffers that each takes
+    whole    the launch of the kernel, which takes the first buffers
+    """
+
+    make: Callable[[tuple[int, ...], torch.dtype, torch.device, bool], Tensor]
+    shapes: tuple[tuple[int, ...], ...]
+    before: tuple[tuple[Any, tuple[int, ...]], ...]
+    whole: Any
+    carries: int
+
+    def call(self, operands: Sequence[Any]) -> list[Tensor | None]:
+        """Launches everything on operands of this layout."""
+        taken = self.whole.taken(operands)
+        held = [self.make(s, self.whole.real, taken[0].device, False) for s in self.shapes]
+        for launch, which in self.before:
+            launch.start(operands, taken, [held[i] for i in which])
+        found: list[Tensor | None] = self.whole.ended(self.whole.start(operands, taken, held[: self.carries]))
+        return found
