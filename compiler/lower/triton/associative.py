@@ -210,8 +210,8 @@ class Associative(Sequential):
         i, v = self.slot("operand", self.k.operands.index(o)), o.var
         if start is not None:
             self.begin(f"first{v.id}", v, start)
-        row = self.loaded(i, f"(o{i} + (start - 1) * s{i}_t)", "(start > 0)")
-        self.text.add(f"h{v.id} = tl.where(start > 0, {row}, first{v.id}){noted(v)}")
+        row = self.loaded(i, f"(o{i} + (start - 1) * s{i}_t)", "(nought + start > 0)")
+        self.text.add(f"h{v.id} = tl.where(nought + start > 0, {row}, first{v.id}){noted(v)}")
 
     # ---- one tile -----------------------------------------------------------------------------------------------------
 
