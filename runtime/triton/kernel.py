@@ -25,7 +25,7 @@ from seqc.runtime.native.kernel import Pass as NativePass
 from seqc.runtime.triton.blocks import LEAST, PROGRAMS, TILE, Blocks, choose, power
 from seqc.runtime.triton.device import interpreting
 from seqc.runtime.triton.names import Lazy
-from seqc.runtime.triton.segments import Split, multiprocessors, segment_steps
+from seqc.runtime.triton.segments import Segment, Split, multiprocessors, segment_steps
 
 CHUNK = 32
 """Steps between checkpoints."""
@@ -36,7 +36,7 @@ STEPS = 64
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
 
-HELD = ("start", "summary")
+BOUNDS = ("start", "summary")
 """Slots of what segments begin with and come to."""
 
 FUSION = True
@@ -51,14 +51,17 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single", "tiles", "held", "levels", "begun")
+    __slots__ = ("strides", "single", "tiles", "bounds", "levels", "begun")
 
     def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
         self.tiles = tiles
-        self.strides, self.single, self.levels, self.begun = about[13:17]
-        self.held = tuple(r for r in self.results if r[0] in HELD)
-        self.results = tuple(r for r in self.results if r[0] not in HELD)
+        self.strides, self.single = about[13], about[14]
+        # of a scan: its levels, and which carries there are `start` slots for
+        self.levels: int = about[15] if len(about) > 16 else 0
+        self.begun: tuple[int, ...] = about[16] if len(about) > 16 else ()
+        self.bounds = tuple(r for r in self.results if r[0] in BOUNDS)
+        self.results = tuple(r for r in self.results if r[0] not in BOUNDS)
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -90,7 +93,7 @@ class Launch:
     kinds    the types of the results in the end: shares are in the arithmetic type, and so is in the interpreter what becomes
              bfloat16 (it cuts off where a GPU rounds)
     scratch  shapes of the scratch
-    held     how many slots there are for segments; None where nothing is given for them
+    bounds   how many slots there are for segments; None where a call gives nothing for them
     """
 
     function: Lazy
@@ -105,23 +108,20 @@ class Launch:
     integers: tuple[int, ...]
     constants: tuple[Any, ...]
     warps: int
-    held: int = 0
+    bounds: int = 0
 
-    def call(self, operands: Sequence[Any]) -> list[Tensor | None]:
-        """Launches the function on operands of this layout."""
-        return self.ended(self.start(operands, self.taken(operands), ()))
+    @property
+    def launches(self) -> tuple[Launch, ...]:
+        """All launches of the plan."""
+        return (self,)
 
-    def taken(self, operands: Sequence[Any]) -> list[Tensor]:
-        """The operands with memory, as the function reads them."""
+    def call(self, operands: Sequence[Any], bounds: Sequence[Tensor] = ()) -> list[Tensor | None]:
+        """Launches the function on operands of this layout. `bounds`: what there is for segments."""
         taken: list[Tensor] = []
         for i, kind, whole in self.given:
             x = operands[i]
             x = x if kind is None else x.to(kind)
             taken.append(x.contiguous() if whole else x)
-        return taken
-
-    def start(self, operands: Sequence[Any], taken: Sequence[Tensor], held: Sequence[Tensor]) -> list[Tensor | None]:
-        """Starts the programs: results as the function leaves them. `held`: what there is for segments."""
         device = taken[0].device
         found = [None if r is None else buffer(*r, device, not self.programs) for r in self.results]
         if self.programs:
@@ -129,13 +129,9 @@ class Launch:
             bits = [struct.unpack("q", struct.pack("d", float(operands[i])))[0] for i in self.numbers]
             with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
                 self.function.made()[(self.programs,)](
-                    *taken, *found, *(held or (None,) * self.held), *bits, *scratch, *self.integers, *self.constants,
+                    *taken, *found, *(bounds or (None,) * self.bounds), *bits, *scratch, *self.integers, *self.constants,
                     num_warps=self.warps, num_stages=1, enable_fp_fusion=FUSION,
                 )  # fmt: skip
-        return found
-
-    def ended(self, found: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """Results in the end: shares added up, in their own types."""
         out: list[Tensor | None] = []
         for x, n, kind in zip(found, self.shares, self.kinds, strict=True):
             x = x.sum(tuple(range(n))) if x is not None and n else x
@@ -145,7 +141,7 @@ class Launch:
 
 class Kernel(NativeKernel):
     """One kernel and its adjoint. `scan`: the functions that take many steps at a time, and their descriptions, if there are any;
-    `parallel` is the kernel made of them. `cuts`: of such a kernel, the functions for segments, forwards and then backwards."""
+    `parallel` is the kernel made of them. Of such a kernel (`tiles`) it is those for segments, forwards and then backwards."""
 
     def __init__(
         self, forward: Lazy, about: Sequence[Any], adjoint: Lazy, adjoint_about: Sequence[Any], *scan: Any, tiles: bool = False
@@ -153,9 +149,9 @@ class Kernel(NativeKernel):
         self.parallel = Kernel(*scan, tiles=True) if scan and not tiles else None
         self.forward: Pass = Pass(about, tiles)
         self.adjoint: Pass = Pass(adjoint_about, tiles)
-        cuts = [(function, Pass(words, i % 2 == 0)) for i, (function, words) in enumerate(zip(scan[::2], scan[1::2], strict=True))]
-        at = 2 * self.forward.levels if tiles else 0
-        self.cuts = {True: cuts[:at], False: cuts[at:]} if tiles else {True: [], False: []}
+        pairs = zip(scan[::2], scan[1::2], strict=True) if tiles else ()
+        cuts = [(function, Pass(words, number % 2 == 0)) for number, (function, words) in enumerate(pairs)]
+        self.cuts = (cuts[: 2 * self.forward.levels], cuts[2 * self.forward.levels :])
         self.functions = (forward, adjoint)
         self.sources, self.gradients, self.stored, self.outer = adjoint_about[9:13]
         self.key = hashlib.sha256(f"triton\0{forward.name}\0{about!r}\0{adjoint_about!r}\0{id(self)}".encode()).hexdigest()
@@ -170,14 +166,15 @@ class Kernel(NativeKernel):
         batch, length, sizes = self.shape(operands, single)
         real = self.real(operands, dtypes)
         results = self.result_shapes(operands, dtypes, save, single)
-        return self._whole(self.forward, batch, length, sizes, real, operands, results, single)
+        return self._in_segments(self.forward, batch, length, sizes, real, operands, results, {}, single)
 
     def _adjoint_plan(self, operands: Sequence[Any], given: Sequence[Any], dtypes: Sequence[torch.dtype], wanted: Sequence[bool]) -> Any:
         batch, length, sizes = self.shape(operands)
         real = self.real(operands, dtypes)
         users = {part: i for i, parts in enumerate(self.gradients) if wanted[i] for part in parts}
         results: list[tuple[tuple[int, ...], torch.dtype] | None] = []
-        for name, (what, axes, _, _) in zip(self._names(), self.adjoint.results, strict=True):
+        kinds: dict[int, torch.dtype] = {}
+        for j, (name, (what, axes, _, _)) in enumerate(zip(self._names(), self.adjoint.results, strict=True)):
             if name not in users:
                 results.append(None)
                 continue
@@ -185,10 +182,11 @@ class Kernel(NativeKernel):
             lead = (batch, length) if what == "row" else (batch,)
             alone = what == "row" and len(self.gradients[users[name]]) == 1
             kind = operands[users[name]].dtype
-            results.append(((*lead, *shape), kind if alone and _stored(kind, real) else real))
-        return self._whole(self.adjoint, batch, length, sizes, real, given, results, False)
+            kinds[j] = kind if alone and _stored(kind, real) else real
+            results.append(((*lead, *shape), kinds[j]))
+        return self._in_segments(self.adjoint, batch, length, sizes, real, given, results, kinds, False)
 
-    def _whole(
+    def _in_segments(
         self,
         f: Pass,
         batch: int,
@@ -197,40 +195,35 @@ class Kernel(NativeKernel):
         real: torch.dtype,
         operands: Sequence[Any],
         results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
+        kinds: dict[int, torch.dtype],
         single: bool,
     ) -> Launch | Split:
         """One launch, or those of all segments where the programs of one launch would leave the machine idle."""
-        ahead = f is self.forward
-        lazy = self.functions[0 if ahead else 1]
-        whole = self._launch(lazy, f, batch, length, sizes, real, operands, results, single)
-        cuts = self.cuts[ahead]
-        if not cuts or not whole.programs or single:
+        whole = self._launch(f, batch, length, sizes, real, operands, results, kinds, single)
+        cuts = self.cuts[f is not self.forward]
+        if not cuts or single or not whole.programs:
             return whole
         device = next(x.device for x in operands if isinstance(x, Tensor))
-        every = self.adjoint.interval(sizes, real, length)
-        each = segment_steps(whole.programs, length, every, multiprocessors(device))
-        count = -(-length // each)
-        if count <= 1:
+        each = segment_steps(whole.programs, length, self.adjoint.interval(sizes, real, length), multiprocessors(device))
+        if each >= length:
             return whole
 
-        def rows(axes: Sequence[str]) -> tuple[int, ...]:
-            return (count, batch, *(sizes[a] for a in axes))
+        def rows(f: Pass, kind: str) -> list[tuple[int, ...]]:
+            return [(-(-length // each), batch, *(sizes[a] for a in axes)) for what, axes, _, _ in f.bounds if what == kind]
 
-        shapes = [rows(sized) for what, sized, _, _ in f.held if what == "start"]
-        carries = len(shapes)
+        shapes = rows(f, "start")
         before: list[tuple[Launch, tuple[int, ...]]] = []
         for (one, sums), (other, join) in zip(cuts[::2], cuts[1::2], strict=True):
-            first = len(shapes)
-            shapes += [rows(sized) for what, sized, _, _ in sums.held if what == "summary"]
-            made = tuple(range(first, len(shapes)))
-            before.append((self._launch(one, sums, batch, length, sizes, real, operands, (), False, each, ahead), (*sums.begun, *made)))
-            before.append((self._launch(other, join, batch, length, sizes, real, operands, (), False, each, ahead), (*made, *join.begun)))
-        whole = self._launch(lazy, f, batch, length, sizes, real, operands, results, single, each)
-        return Split(buffer, tuple(shapes), tuple(before), whole, carries)
+            made = tuple(range(len(shapes), len(shapes) + len(rows(sums, "summary"))))
+            shapes += rows(sums, "summary")
+            for lazy, part, which in ((one, sums, (*sums.begun, *made)), (other, join, (*made, *join.begun))):
+                launch = self._launch(part, batch, length, sizes, real, operands, (), {}, False, segment=Segment(each, lazy, f))
+                before.append((launch, which))
+        whole = self._launch(f, batch, length, sizes, real, operands, results, kinds, single, segment=Segment(each))
+        return Split(buffer, tuple(shapes), tuple(before), whole, len(f.begun))
 
     def _launch(
         self,
-        function: Lazy,
         f: Pass,
         batch: int,
         length: int,
@@ -238,24 +231,25 @@ class Kernel(NativeKernel):
         real: torch.dtype,
         operands: Sequence[Any],
         results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
+        kinds: dict[int, torch.dtype],
         single: bool,
-        each: int = 0,
-        ahead: bool = True,
+        *,
+        segment: Segment | None = None,
     ) -> Launch:
-        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `each`: steps of
-        a segment, where there are several; `ahead`: of a function for segments, the direction of the kernel that it belongs to."""
+        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `segment`: where
+        there are several."""
         blocks = self.fixed if self.fixed is not None else f.blocks(sizes, batch)
         every = self.adjoint.interval(sizes, real, length)
         pieces = {a: -(-sizes[a] // blocks.axes[i]) if a in f.split else 1 for i, a in enumerate(f.axes)}
         groups = -(-batch // blocks.batch)
-        count = max(1, -(-length // each)) if each else 1
-        programs = groups * math.prod(pieces.values()) if all(sizes[a] for a in f.axes) else 0
-        programs *= count if f.tiles else 1
+        span = segment.steps if segment is not None else max(1, length) if f.tiles else every
+        count = -(-length // segment.steps) if segment is not None else 1
+        home = segment.of if segment is not None and segment.of is not None else f
+        programs = groups * math.prod(pieces.values()) * (count if f.tiles else 1) if all(sizes[a] for a in f.axes) else 0
         slots = [i for i, (kind, _) in enumerate(f.operands) if kind != "number"]
-        span = each or (max(1, length) if f.tiles else every)
         integers: list[int] = [batch, length, span, *(sizes[a] for a in f.axes)]
         given: list[tuple[int, torch.dtype | None, bool]] = []
-        pasts = iter([i for what, i in self.sources if what == "past"] if f is self.adjoint or not ahead else [])
+        pasts = iter([i for what, i in self.sources if what == "past"] if home is self.adjoint else [])
         for number, i in enumerate(slots):
             kind, axes = f.operands[i]
             x = operands[i]
@@ -288,16 +282,14 @@ class Kernel(NativeKernel):
             if one:
                 shape = (groups, *shape[1:])
             cut = [a for a in parts if pieces[a] > 1]
-            shape = (*(pieces[a] for a in cut), *shape)
-            lead = len(cut)
-            if what == "total" and count > 1:
-                shape, lead = (count, *shape), lead + 1
-            if lead or kind == torch.bfloat16 and interpreting():
+            front = [count] if what == "total" and count > 1 else []
+            shape = (*front, *(pieces[a] for a in cut), *shape)
+            if front or cut or kind == torch.bfloat16 and interpreting():
                 kind = real
             by = torch.empty(shape, device="meta").stride()
-            steps = {"g": by[0] if lead > len(cut) else 0} | {f"p{f.axes.index(a)}": 0 for a in parts}
-            steps |= {f"p{f.axes.index(a)}": n for a, n in zip(cut, by[lead - len(cut) :], strict=False)}
-            rest = by[lead:]
+            steps = {"g": by[0] if front else 0} | {f"p{f.axes.index(a)}": 0 for a in parts}
+            steps |= {f"p{f.axes.index(a)}": n for a, n in zip(cut, by[len(front) :], strict=False)}
+            rest = by[len(front) + len(cut) :]
             if what == "checkpoint":
                 steps |= {"t": rest[0], "b": rest[1]}
                 rest = rest[2:]
@@ -310,15 +302,15 @@ class Kernel(NativeKernel):
             steps |= {str(f.axes.index(a)): n for a, n in zip(axes, rest, strict=True)}
             integers += [steps[word] for word in f.strides[number]]
             made.append((shape, kind))
-            shares.append(lead)
-        for number, (_, axes, _, _) in enumerate(f.held, len(slots) + len(f.results)):
-            by = torch.empty((count, batch, *(sizes[a] for a in axes)), device="meta").stride() if each else (0,) * (2 + len(axes))
+            shares.append(len(front) + len(cut))
+        for number, (_, axes, _, _) in enumerate(f.bounds, len(slots) + len(f.results)):
+            by = torch.empty((count, batch, *(sizes[a] for a in axes)), device="meta").stride()
             steps = {"t": by[0], "b": by[1]} | {str(f.axes.index(a)): n for a, n in zip(axes, by[2:], strict=True)}
             integers += [steps[word] for word in f.strides[number]]
         volume = dict(zip(f.axes, blocks.axes, strict=True))
         scratch = tuple((programs * every * blocks.batch * math.prod(volume[a] for a in axes),) for axes in f.kept)
         return Launch(
-            function,
+            segment.function if segment is not None and segment.function is not None else self.functions[f is not self.forward],
             programs,
             tuple(given),
             tuple(made),
@@ -330,7 +322,7 @@ class Kernel(NativeKernel):
             tuple(integers),
             (_triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages),
             blocks.warps,
-            len(f.held),
+            bounds=len(f.bounds),
         )
 
 

@@ -46,14 +46,23 @@ def multiprocessors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else MULTIPROCESSORS
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """How a launch is one of several segments: steps of each; of a sum or a join its function, and the pass that it belongs to."""
+
+    steps: int
+    function: Any = None
+    of: Any = None
+
+
 @dataclass(slots=True)
 class Split:
     """One layout of operands in segments. It is called as a `Launch` is.
 
-    make     makes a buffer: shape, type, device, whether it is empty of work
+    make     makes a buffer: shape, type, device, whether nothing will be written
     shapes   of the buffers that the launches share: for each carry what a segment begins with, then sums
-    before   launches with the buffers that each takes
-    whole    the launch of the kernel, which takes the first buffers
+    before   launches, with the buffers that each takes
+    whole    the launch of the kernel, which takes the first `carries` of them
     """
 
     make: Callable[[tuple[int, ...], torch.dtype, torch.device, bool], Tensor]
@@ -62,11 +71,16 @@ class Split:
     whole: Any
     carries: int
 
+    @property
+    def launches(self) -> tuple[Any, ...]:
+        """All launches of the plan."""
+        return (*(launch for launch, _ in self.before), self.whole)
+
     def call(self, operands: Sequence[Any]) -> list[Tensor | None]:
         """Launches everything on operands of this layout."""
-        taken = self.whole.taken(operands)
-        held = [self.make(s, self.whole.real, taken[0].device, False) for s in self.shapes]
+        device = next(x.device for x in operands if isinstance(x, Tensor))
+        held = [self.make(s, self.whole.real, device, False) for s in self.shapes]
         for launch, which in self.before:
-            launch.start(operands, taken, [held[i] for i in which])
-        found: list[Tensor | None] = self.whole.ended(self.whole.start(operands, taken, held[: self.carries]))
+            launch.call(operands, bounds=[held[i] for i in which])
+        found: list[Tensor | None] = self.whole.call(operands, bounds=held[: self.carries])
         return found

@@ -71,7 +71,7 @@ def variants(cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked:
     import torch
     import triton.language as tl
 
-    from seqc.runtime.triton.kernel import Pass
+    from seqc.runtime.triton.kernel import BOUNDS, Pass
 
     layer = cls(device="meta", dtype=getattr(torch, dtype), backend="reference", **sizes)
     real = tl.float64 if dtype == "float64" else tl.float32
@@ -81,7 +81,8 @@ def variants(cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked:
         if number % 2 and not masked:
             continue
         for place in range(0, len(one), 2):
-            lazy, said, tiles = one[place], one[place + 1], place >= 4
+            # behind the fourth: for segments, sums (in tiles of steps) and joins by turns
+            lazy, said, tiles = one[place], one[place + 1], place >= 4 and (place < 8 or place % 4 == 0)
             f = Pass(said, tiles)
             lengths = {a: layer.sizes[a] for a in f.axes}
             blocks = f.blocks(lengths, batch)
@@ -90,14 +91,14 @@ def variants(cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked:
                 constants["BLOCK_T"] = Pass(one[7], True).steps(lengths)
             constants |= {f"BLOCK_{i}": n for i, n in enumerate(blocks.axes)}
             function = lazy.made()
-            slots = [kind for kind, _ in f.operands if kind != "number"] + [r[0] for r in f.results]
+            slots = [kind for kind, _ in f.operands if kind != "number"] + [r[0] for r in (*f.results, *f.bounds)]
             types: dict[str, str] = {}
             aligned: list[str] = []
             for a in lazy.arguments:
                 if a in constants:
                     types[a] = "constexpr"
                 elif a[0] == "p":
-                    types[a] = scratch if slots[int(a[1:])] in ("checkpoint", "total", "last") else memory
+                    types[a] = scratch if slots[int(a[1:])] in ("checkpoint", "total", "last", *BOUNDS) else memory
                     aligned.append(a)
                 elif a[0] == "w":
                     types[a] = scratch

@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import Arg, Derivative, Kernel, Operand, Statement, Var, needed, reads_of
-from seqc.compiler.lower.kernels.linear import Group, Linear, linear
+from seqc.compiler.lower.kernels.linear import Group, Linear, linear, values_of
 from seqc.compiler.lower.triton.code import TIME, Tile, filled
 from seqc.compiler.lower.triton.sequential import Sequential, Slot, noted
 
@@ -169,7 +169,8 @@ class Associative(Sequential):
                 v = pasts[i].var
                 n = self.slot("operand", k.operands.index(pasts[i]))
                 t.add(f"h{v.id} = {self.loaded(n, f'(o{n} + chunk * s{n}_t)')}{noted(v)}")
-            whole = linear(f)
+            # what its coefficients are called nothing of the adjoint is called
+            whole = linear(f, 1 + max(v.id for v in (*values_of(k), *(s.out for s in self.linear.step))))
             mine = tuple(g for g in whole.groups if any(i in self.again for i in g.carries))
             part = Linear(mine, whole.step)
             for i in sorted({i for g in mine for i in g.carries} - set(self.again)):

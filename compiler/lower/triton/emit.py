@@ -104,7 +104,7 @@ def described(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> t
     name, axes, cut axes; operands (kind, axes); results (what, axes, parts, lones); starts of the carries (the operand, or a
     number); axes of the largest values; axes of carries kept in the scratch; of an adjoint `sources`, `gradients` and `stored`; which
     strides each slot has (`b`, `t`, `g`, the number of an axis, `p` and the number of a cut axis); totals that are one for all
-    sequences; how many levels of groups a scan has, and the carries that the function begins or finds for segments.
+    sequences; of the associative mode also how many levels of groups a scan has, and the carries that there are `start` slots for.
     """
     k = s.k
     by_id = {o.var.id: i for i, o in enumerate(k.operands)}
@@ -116,7 +116,9 @@ def described(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> t
     single = tuple(x.index for x in s.slots if x.single)
     words = (s.title, k.axes, s.cuts, operands, results, starts, largest(k), kept)
     rest = (d.sources, d.gradients, d.stored, ()) if d is not None else ((), (), (), ())
-    levels = len(levels_of(k, s.linear)) if isinstance(s, Associative) and not isinstance(s, Summary) else 0
+    if not isinstance(s, Associative | Join):
+        return (*words, False, *rest, strides, single)
+    levels = len(levels_of(k, s.linear)) if type(s) is Associative else 0
     return (*words, False, *rest, strides, single, levels, tuple(x.index for x in s.slots if x.what == "start"))
 
 
