@@ -76,9 +76,10 @@ def test_the_table_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Typed" in out and LOOP in out and "as asked" in out
 
 
-@pytest.mark.parametrize(
-    "words", [["--suite", "cpu", "lstm"], ["--suite", "cpu", "--rows", "diagnal"], [], ["lstm", "--quick"], ["--suite", "gpu"]]
-)
+WRONG = [["--suite", "cpu", "lstm"], ["--suite", "cpu", "--rows", "diagnal"], [], ["lstm", "--quick"], ["--suite", "tpu"]]
+
+
+@pytest.mark.parametrize("words", [*WRONG, ["--suite", "cpu", "--dry"]])
 def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", *words]) == 2
     assert capsys.readouterr().err
