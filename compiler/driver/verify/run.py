@@ -139,7 +139,8 @@ def _program(
         for mode in _modes(executor, components, scan):
             for dtype in executor.dtypes:
                 tick(f"{name} {executor.name} {mode} {dtype}")
-                found = _one((name, executor.name, mode, dtype), subject, measure, slack if dtype != "float64" else {}, bool(backends))
+                promised = bool(backends) and (scan != "auto" or mode == "sequential")
+                found = _one((name, executor.name, mode, dtype), subject, measure, slack if dtype != "float64" else {}, promised)
                 yield from found
 
 
@@ -275,7 +276,7 @@ def _one(
     slack: Mapping[str, list[float]],
     asked: bool = True,
 ) -> Iterator[Check]:
-    """All checks of one executor, mode and dtype; `asked`: the user named the backend."""
+    """All checks of one executor, mode and dtype; `asked`: the user named it, and a mode that a body may have no kernel for with it."""
     _, backend, mode, dtype = name
     try:
         layer = subject.layer(backend, mode, dtype)
