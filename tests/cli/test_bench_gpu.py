@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 
 from seqc.compiler.cli.main import main
-from seqc.compiler.driver.bench.suite import gpu_rows, table
+from seqc.compiler.driver.bench.suite import gpu, gpu_rows, table
 from seqc.compiler.driver.bench.suite.contender import Contender, copies_of
-from seqc.compiler.driver.bench.suite.gpu import floors
 from seqc.compiler.driver.bench.suite.gpu_peers import BUILDERS, checked
 from seqc.compiler.driver.bench.suite.gpu_rows import ROWS
+from seqc.compiler.driver.bench.suite.place import Budget
 from seqc.compiler.driver.bench.suite.report import Figure, Machine, Report
-from seqc.compiler.driver.bench.suite.rows import FLOOR, NN, Case
+from seqc.compiler.driver.bench.suite.rows import FLOOR, NN, Bar, Case
 from seqc.compiler.driver.bench.suite.run import chosen
+from seqc.compiler.driver.bench.timing import Timing
 
 torch = pytest.importorskip("torch")
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -94,8 +95,8 @@ def test_floors_count_what_has_to_be_moved() -> None:
         weights = torch.zeros(2, 3, 5)
 
     stand: Any = Stand()
-    assert floors(stand, "forward") == (3 * 4 * 30, 60)
-    assert floors(stand, "forward+backward") == ((3 + 5 + 0) * 4 * 30, 120)
+    assert gpu.floors(stand, "forward") == (3 * 4 * 30, 60)
+    assert gpu.floors(stand, "forward+backward") == ((3 + 5 + 0) * 4 * 30, 120)
 
 
 def test_a_peer_whose_backward_refuses_takes_part_forwards() -> None:
@@ -141,3 +142,67 @@ def test_rows_are_listed() -> None:
     with contextlib.redirect_stdout(said):
         assert main(["bench", "--suite", "gpu", "--rows", "help"]) == 0
     assert [line.split()[0] for line in said.getvalue().splitlines()] == [r.name for r in ROWS]
+
+
+# ---- the race by events -----------------------------------------------------------------------------------------------
+
+
+class Timed(gpu.Gpu):
+    """A GPU whose events are a table of milliseconds."""
+
+    def __init__(self, ms: dict[str, float]) -> None:
+        super().__init__()
+        self.ms = ms
+        self.ran: list[str] = []
+
+    def _timed(self, run: Any, times: int) -> list[float]:
+        return [self.ms[run()] for _ in range(times)]
+
+
+def contenders(place: Timed) -> list[tuple[str, Any]]:
+    return [(who, lambda who=who: place.ran.append(who) or who) for who in place.ms]
+
+
+def test_short_runs_are_timed_as_graphs_of_many_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Timed({"quick": 0.01, "slow": 0.2})
+    captured = {}
+
+    def graphed(run: Any, times: int = 1) -> Any:
+        who = run()
+        captured[who] = times
+        place.ms[f"{who} graphed"] = 0.004 * times
+        return lambda: f"{who} graphed"
+
+    monkeypatch.setattr(gpu, "graphed", graphed)
+    found = {t.who: t for t in place.race(contenders(place), Budget(seconds=0.01, turn=0.0, least=3), lambda who: None)}
+    assert captured == {"quick": 50, "slow": 3}
+    assert found["quick"].median == pytest.approx(0.004) and found["slow"].median == pytest.approx(0.004)
+    assert "CUDA graphs" in place.note() and "quick 0.010" in place.note() and "slow 0.200" in place.note()
+
+
+def test_without_a_graph_everyone_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(run: Any, times: int = 1) -> Any:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(gpu, "graphed", refuses)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    place = Timed({"quick": 0.01, "slow": 0.2})
+    found = {t.who: t.median for t in place.race(contenders(place), Budget(seconds=0.01, turn=0.0, least=2), lambda who: None)}
+    assert found == {"quick": pytest.approx(0.01), "slow": pytest.approx(0.2)} and "not permitted" in place.note()
+    place = Timed({"long": 3.0, "longer": 4.0})
+    found = {t.who: t.median for t in place.race(contenders(place), Budget(seconds=0.01, turn=0.0, least=2), lambda who: None)}
+    assert found == {"long": 3.0, "longer": 4.0} and not place.note()
+
+
+def test_the_choice_of_a_mode_is_held_against_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stand:
+        case = Case("cells/nonlinear", "ParaGRU", 1, 100, {"D": 2}, ())
+        own = Contender("seqc triton", lambda: 0, None, lambda: (0, {}))
+
+    stand: Any = Stand()
+    times = {"seqc triton": Timing("seqc triton", 2.0, 2.0, 2.0, 3)}
+    times |= {who: Timing(who, ms, ms, ms, 3) for who, ms in ((gpu_rows.SEQUENTIAL, 5.0), (gpu_rows.NEWTON, 1.5))}
+    best = gpu.Gpu().figure({"row": "G12", "subject": "s", "sizes": ""}, stand, Bar(gpu_rows.BEST, 0.9, 0.9), "forward", times)
+    assert best is not None and best.value == 0.75 and "newton" in best.reason and best.judged().met is False
+    step = gpu.Gpu().figure({"row": "G10", "subject": "s", "sizes": ""}, stand, Bar(gpu_rows.STEP_TIME, 20.0, 5.0), "forward", times)
+    assert step is not None and step.value == 20.0 and step.unit == "µs" and step.judged().met is True

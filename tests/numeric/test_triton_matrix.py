@@ -13,9 +13,11 @@ import torch
 
 from numeric.native_compare import run
 from numeric.test_native_specs import IN_SCOPE, bodies, layers
+from numeric.test_triton_kernels import leaky, spread
 from numeric.triton_cells import HOW, WAYS, Way, faults, kernels
-from numeric.triton_units import chunks, needs_interpreter, shuffled, tiles
+from numeric.triton_units import build, chunks, needs_interpreter, shuffled, tiles
 from seqc.compiler.driver import sample
+from seqc.runtime.native.ops import run as call
 from seqc.runtime.triton.hurried import hurried
 
 pytestmark = needs_interpreter
@@ -96,3 +98,23 @@ def test_any_order_of_programs_gives_the_same_bits(spec: str, scan: str) -> None
 def test_the_matrix_has_every_way() -> None:
     assert {w.how for w in WAYS} == set(HOW) and len(set(WAYS)) == 2 * 3 * 5
     assert set(FEW) <= set(IN_SCOPE)
+
+
+@pytest.mark.parametrize("strides", [(2**31 + 64, 8, 1), (8, 2**31 + 64, 1)], ids=["sequences", "steps"])
+@pytest.mark.parametrize("parallel", [False, True], ids=["sequential", "associative"])
+def test_gradients_over_strides_beyond_32_bits(strides: tuple[int, ...], parallel: bool) -> None:
+    kernel = build(leaky(), "far")
+    kernel = kernel.parallel if parallel else kernel
+    g = torch.Generator().manual_seed(0)
+    far = spread((2, 2, 8), strides)
+    far.copy_(torch.randn(2, 2, 8, generator=g))
+    a, start = torch.rand(8, generator=g), torch.randn(2, 8, generator=g)
+    found = []
+    for x in (far, far.contiguous()):
+        leaves = [x.requires_grad_(), a.clone().requires_grad_(), start.clone().requires_grad_()]
+        with hurried(together=False), tiles(2), chunks(2):
+            row, last = call(kernel, leaves, torch.float32)
+            grads = torch.autograd.grad((row * row).sum() + last.sum(), leaves)
+        found.append([row.detach(), last.detach(), *grads])
+    for p, q in zip(*found, strict=True):
+        assert torch.equal(p, q)
