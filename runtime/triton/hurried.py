@@ -49,7 +49,9 @@ def hurried(*, together: bool = True) -> Iterator[None]:
 
 def _scan(self: Any, given: Any) -> list[Any]:
     """A scan, slice after slice along its axis."""
-    import numpy
+    from triton.runtime import interpreter
+
+    numpy: Any = interpreter.np
 
     def part(x: Any, i: int) -> Any:
         return self.to_tensor(numpy.ascontiguousarray(numpy.take(x.handle.data, [i], self.axis)), x.dtype)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
+from typing import Any, cast
 
 from seqc.compiler.driver.bench.suite.report import Machine
 
@@ -54,7 +54,7 @@ def _gpu() -> str:
 
     if not torch.cuda.is_available():
         return "no GPU: kernels interpreted on the CPU"
-    about, cudnn = torch.cuda.get_device_properties(0), importlib.import_module("torch.backends.cudnn")
+    about, cudnn = torch.cuda.get_device_properties(0), cast(Any, torch.backends).cudnn
     size = about.total_memory / 2**30
     versions = f"CUDA {torch.version.cuda}, cuDNN {cudnn.version()}"
     return f"{about.name}, {about.multi_processor_count} multiprocessors, {size:.0f} GiB, {versions}"
