@@ -33,6 +33,26 @@ def test_many_random_cells(unit: int) -> None:
     check(unit * PER_UNIT, PER_UNIT)
 
 
+def dense(unit: int) -> None:
+    """A unit of cells with matrix products inside the recurrence."""
+    first = random_cell(unit * PER_UNIT, dense=True)
+    if getattr(seqc.load(spec_of([first])), first.name).TRITON_LEFT:
+        pytest.skip("there are no Triton kernels with matrix products")
+    check(unit * PER_UNIT, PER_UNIT, dense=True)
+
+
+@needs_interpreter
+def test_random_cells_with_layers_on_the_state() -> None:
+    dense(0)
+
+
+@needs_interpreter
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", range(1, 11))
+def test_many_random_cells_with_layers_on_the_state(unit: int) -> None:
+    dense(unit)
+
+
 def test_every_way_is_taken() -> None:
     """Two hundred cells take each combination, those without an associative form or with jumps aside."""
     cells = {seed: random_cell(seed) for seed in range(UNITS * PER_UNIT)}
