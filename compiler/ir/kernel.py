@@ -226,6 +226,7 @@ class Kernel:
     scans     carries of which a spec says how they are put together; what the step computes is the same
     split     axes along which the work may be cut into independent pieces: no value that a piece computes needs another one's
               part. A row or total that lacks a split axis and is a sum over it comes as one part for each piece (`partial`)
+    store     its gradient finds the carries of each step in memory; else what no row holds is computed again from checkpoints
     """
 
     name: str
@@ -241,6 +242,7 @@ class Kernel:
     split: Axes = ()
     reverse: bool = False
     scans: tuple[Scan, ...] = ()
+    store: bool = False
 
     @property
     def ordered(self) -> dict[str, int]:

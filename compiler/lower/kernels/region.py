@@ -368,6 +368,7 @@ class Chooser:
         scans = scans_of(t, [p.name if p.lag == 1 else "" for p, _ in carries])
         kernel, sources = _pruned(f"k{self.number}{'m' if masked else ''}", t, [c for _, c in carries], [v for _, v in rows])
         kernel = placed(kernel, t, scans)
+        kernel = replace(kernel, store=stores(self.body))
         return Form(verify(kernel), sources), tuple(r for r, _ in rows), tuple(p for p, _ in carries)
 
     # ---- the order ----------------------------------------------------------------------------------------------------
@@ -405,6 +406,12 @@ class Chooser:
             done.add(i)
             out.append(nodes[i])
         return out
+
+
+def stores(body: spec.Body) -> bool:
+    """Whether a body's schedule says `backward = store` first."""
+    words = [word for s in body.settings if s.name == "backward" for word, _ in s.choices]
+    return words[:1] == ["store"]
 
 
 def _pruned(name: str, t: Tracer, carries: list[Carry], rows: list[Var]) -> tuple[Kernel, tuple[Source, ...]]:
