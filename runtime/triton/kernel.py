@@ -206,7 +206,7 @@ class Kernel(NativeKernel):
         """One launch, or those of all segments where the programs of one launch would leave the machine idle."""
         whole = self._launch(f, batch, length, sizes, real, operands, results, kinds, single)
         cuts = self.cuts[f is not self.forward]
-        if not cuts or single or not whole.programs:
+        if not (cuts or f.tiles and not f.starts) or single or not whole.programs:
             return whole
         device = next(x.device for x in operands if isinstance(x, Tensor))
         each = segment_steps(whole.programs, length, self.adjoint.interval(sizes, real, length), multiprocessors(device))
