@@ -30,8 +30,8 @@ from seqc.runtime.triton.segments import Segment, Split, multiprocessors, segmen
 CHUNK = 32
 """Steps between checkpoints."""
 
-STEPS = 64
-"""Steps of a tile of the associative mode, where one step is small."""
+STEPS = 32
+"""Steps of a tile of the associative mode, where one step is small: with 64 registers spill."""
 
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
@@ -51,7 +51,7 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single", "tiles", "bounds", "levels", "begun")
+    __slots__ = ("strides", "single", "tiles", "bounds", "levels", "begun", "with_")
 
     def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
@@ -60,6 +60,7 @@ class Pass(NativePass):
         # of a scan: its levels, and which carries there are `start` slots for
         self.levels: int = about[15] if len(about) > 16 else 0
         self.begun: tuple[int, ...] = about[16] if len(about) > 16 else ()
+        self.with_: Pass | None = None
         self.bounds = tuple(r for r in self.results if r[0] in BOUNDS)
         self.results = tuple(r for r in self.results if r[0] not in BOUNDS)
 
@@ -69,14 +70,17 @@ class Pass(NativePass):
         return tuple(a for a in self.split if any(a in parts for _, _, parts, _ in self.results))
 
     def interval(self, sizes: dict[str, int], real: torch.dtype, length: int) -> int:
-        """Steps between checkpoints; of the associative mode the steps of a tile."""
+        """Steps between checkpoints; of the associative mode the steps of a tile; of a pass that goes one step after the other beside one
+        `with_` tiles, theirs."""
+        if self.with_ is not None:
+            return self.with_.steps(sizes)
         return self.steps(sizes) if self.tiles else CHUNK
 
     def steps(self, sizes: dict[str, int]) -> int:
         """Steps of a tile: fewer where the values of one step are large or many are carried."""
         block = dict(zip(self.axes, choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST).axes, strict=True))
         size = max((math.prod(block[a] for a in axes) for axes in self.arrays), default=1)
-        return max(4, min(STEPS, STEPS * LEAST // power(size * max(1, len(self.starts)))))
+        return max(2, min(STEPS, STEPS * LEAST // power(size * max(1, len(self.starts)))))
 
     def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
         """How much one program takes."""
@@ -148,7 +152,8 @@ class Kernel(NativeKernel):
     ) -> None:
         self.parallel = Kernel(*scan, tiles=True) if scan and not tiles else None
         self.forward: Pass = Pass(about, tiles)
-        self.adjoint: Pass = Pass(adjoint_about, tiles)
+        self.adjoint: Pass = Pass(adjoint_about, tiles and len(adjoint_about) > 16)
+        self.adjoint.with_ = self.forward if tiles and not self.adjoint.tiles else None
         pairs = zip(scan[::2], scan[1::2], strict=True) if tiles else ()
         cuts = [(function, Pass(words, number % 2 == 0)) for number, (function, words) in enumerate(pairs)]
         self.cuts = (cuts[: 2 * self.forward.levels], cuts[2 * self.forward.levels :])
@@ -201,7 +206,7 @@ class Kernel(NativeKernel):
         """One launch, or those of all segments where the programs of one launch would leave the machine idle."""
         whole = self._launch(f, batch, length, sizes, real, operands, results, kinds, single)
         cuts = self.cuts[f is not self.forward]
-        if not cuts or single or not whole.programs:
+        if not (cuts or f.tiles and not f.starts) or single or not whole.programs:
             return whole
         device = next(x.device for x in operands if isinstance(x, Tensor))
         each = segment_steps(whole.programs, length, self.adjoint.interval(sizes, real, length), multiprocessors(device))

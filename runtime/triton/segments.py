@@ -13,25 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FULL = 2
-"""Programs for each multiprocessor that are aimed at."""
-
-LEAST_TILES = 4
-"""Tiles of a segment, at least."""
+from seqc.runtime.cost.segments import LEAST_TILES as LEAST_TILES
+from seqc.runtime.cost.segments import segments as segments
 
 MULTIPROCESSORS = 132
 """Of the machine that is meant where there is none (the interpreter)."""
-
-
-def segments(programs: int, length: int, steps: int, machine: int) -> int:
-    """Into how many segments `length` steps are cut, where one segment each makes `programs` programs. `steps`: of a tile; `machine`: its
-    multiprocessors. 1 where the programs fill half of the machine: a cut reads everything twice."""
-    tiles = -(-length // max(1, steps))
-    if programs < 1 or 2 * programs > machine or tiles < 2 * LEAST_TILES:
-        return 1
-    wanted = min(-(-FULL * machine // programs), tiles // LEAST_TILES)
-    each = -(-tiles // wanted)
-    return -(-tiles // each)
 
 
 def segment_steps(programs: int, length: int, steps: int, machine: int) -> int:

@@ -29,8 +29,7 @@ GUARD = 64
 def text_of(raw: Graph, name: str) -> str:
     """The functions of a kernel as a module's text."""
     one = made(raw, name)
-    functions = [line for f in one.functions for line in ("", "", *f.lines)]
-    return "\n".join(["from __future__ import annotations", "", IMPORT, *functions, ""])
+    return "\n".join(["from __future__ import annotations", "", IMPORT, *one.text(), ""])
 
 
 def build(raw: Graph, name: str) -> Kernel:

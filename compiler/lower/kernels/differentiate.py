@@ -315,6 +315,7 @@ def _assembled(
             epilogue=epilogue,
             totals=tuple(totals),
             split=(),
+            scans=(),
         )
     )
     keep: list[Var] = []

@@ -22,23 +22,25 @@ from typing import Literal
 
 import networkx as nx
 
-from seqc.compiler.ir.kernel import Apply, Arg, Kernel, Statement, Var, needed, reads_of
+from seqc.compiler.ir.kernel import Apply, Arg, Kernel, Scan, Statement, Var, needed, reads_of
 from seqc.compiler.lower.kernels.builder import Builder
 from seqc.compiler.lower.kernels.differentiate import RULES
 
-Algebra = Literal["affine", "max", "log", "nonlinear"]
+Algebra = Literal["affine", "max", "log", "operator", "nonlinear"]
 NOTHING = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Carries that depend on each other. `carries` are their numbers; `why`: of a nonlinear one, what is in the way."""
+    """Carries that depend on each other. `carries` are their numbers; `why`: of a nonlinear one, what is in the way; `scan`: of one with
+    an operator of the user's (`operators.grouped`) what says so."""
 
     carries: tuple[int, ...]
     algebra: Algebra
     matrix: tuple[tuple[Arg, ...], ...] = ()
     offset: tuple[Arg, ...] = ()
     why: str = ""
+    scan: Scan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ def _builder(k: Kernel) -> Builder:
 def values_of(k: Kernel) -> list[Var]:
     """Every value of a kernel."""
     every = [o.var for o in k.operands] + [s.out for s in (*k.prologue, *k.step, *k.epilogue)]
+    every += [s.out for scan in k.scans for s in scan.step]
     return every + [s.total for s in k.sums] + [c.previous for c in k.carries]
 
 

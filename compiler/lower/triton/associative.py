@@ -22,49 +22,21 @@ from dataclasses import replace
 
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import Arg, Derivative, Kernel, Operand, Statement, Var, needed, reads_of
-from seqc.compiler.lower.kernels.linear import Group, Linear, linear, values_of
+from seqc.compiler.lower.kernels.linear import Group, Linear, values_of
+from seqc.compiler.lower.kernels.operators import grouped, kept
 from seqc.compiler.lower.triton.code import TIME, Tile, filled
+from seqc.compiler.lower.triton.groups import applied, helper, joined, parts_of, unfit
 from seqc.compiler.lower.triton.sequential import Sequential, Slot, noted
-
-LARGEST_BLOCK = 3
-"""Values of a group that a scan takes."""
 
 
 def unscannable(k: Kernel, d: Derivative | None = None) -> str:
     """Why a kernel has no associative form; "" where it has. `d`: the adjoint's, which computes the kernel's carries again."""
     for what, one in (("", k), ("of the adjoint ", d.kernel if d else None)):
-        if one is None:
-            continue
-        for g in linear(one).groups:
-            names = ", ".join(one.carries[i].previous.hint or "a value" for i in g.carries)
-            if g.algebra == "nonlinear":
-                return f"{what}{names}: {g.why}"
-            if len(g.carries) > LARGEST_BLOCK:
-                return f"{what}{names}: {len(g.carries)} values depend on each other"
+        for g in grouped(one).groups if one is not None else ():
+            why = unfit(one, g) if one is not None else ""
+            if why:
+                return what + why
     return "" if k.carries else "nothing is carried from step to step"
-
-
-def parts_of(k: Kernel, g: Group) -> list[tuple[Arg, float, str]]:
-    """What a scan of a group puts together: values, what stands for nothing, names."""
-    first = k.carries[g.carries[0]].previous
-    n = len(g.carries)
-    one, nothing = {"affine": (1.0, 0.0), "max": (0.0, float("-inf")), "log": (0.0, float("-inf"))}[g.algebra]
-    parts: list[tuple[Arg, float, str]] = []
-    for i in range(n):
-        for j in range(n):
-            parts.append((g.matrix[i][j], one if i == j else 0.0, f"a{first.id}_{i}{j}"))
-    return parts + [(g.offset[i], nothing, f"b{first.id}_{i}") for i in range(n)]
-
-
-def carried(k: Kernel, g: Group, names: list[str]) -> list[str]:
-    """Texts of the carries of a group after steps whose coefficients are put together under `names`."""
-    n = len(g.carries)
-    held = [f"h{k.carries[j].previous.id}" for j in g.carries]
-    matrix, offset = [names[i * n : i * n + n] for i in range(n)], names[n * n :]
-    if g.algebra == "affine":
-        return [" + ".join([*(f"{a} * {h}" for a, h in zip(line, held, strict=True)), b]) for line, b in zip(matrix, offset, strict=True)]
-    join = {"max": "sq.larger", "log": "sq.logaddexp"}[g.algebra]
-    return [f"{join}({matrix[0][0]} + {held[0]}, {offset[0]})"]
 
 
 class Associative(Sequential):
@@ -83,7 +55,8 @@ class Associative(Sequential):
         forward: Kernel | None = None,
         shared: frozenset[int] = frozenset(),
     ) -> None:
-        self.linear = linear(k)
+        self.linear = grouped(k)
+        self.helpers: dict[str, tuple[str, ...]] = {}
         super().__init__(name, replace(k, step=self.linear.step), cuts, replayed, derivative, forward, shared)
         self.slots += [Slot("start", i, c.previous, timed=True) for i, c in enumerate(k.carries)]
         self.done: set[int] = set()
@@ -159,7 +132,12 @@ class Associative(Sequential):
         pasts = {o.carry: o for o in k.operands if o.kind == "past"}
         read = {v.id for s in (*k.step, *d.replay) for v in reads_of(s)}
         rows = [i for i, how in enumerate(d.stored) if how >= 0 and pasts[i].var.id in read]
-        for i in rows:
+        # what its coefficients are called nothing of the adjoint is called
+        whole = grouped(f, 1 + max(v.id for v in (*values_of(k), *(s.out for s in self.linear.step))))
+        found = [kept(g, list(pasts)) for g in whole.groups if any(i in self.again for i in g.carries)]
+        part = Linear(tuple(found), whole.step)
+        beside = [i for g in found for i in g.carries if i not in self.again]
+        for i in sorted({*rows, *beside}):
             self.begin(f"first{pasts[i].var.id}", pasts[i].var, f.carries[i].init)
         t.open("for j in tl.range(0, tiles):")
         t.add("start = origin + (tiles - 1 - tl.cast(j, tl.int64)) * BLOCK_T", "chunk = start // BLOCK_T")
@@ -169,12 +147,12 @@ class Associative(Sequential):
                 v = pasts[i].var
                 n = self.slot("operand", k.operands.index(pasts[i]))
                 t.add(f"h{v.id} = {self.loaded(n, f'(o{n} + chunk * s{n}_t)')}{noted(v)}")
-            # what its coefficients are called nothing of the adjoint is called
-            whole = linear(f, 1 + max(v.id for v in (*values_of(k), *(s.out for s in self.linear.step))))
-            mine = tuple(g for g in whole.groups if any(i in self.again for i in g.carries))
-            part = Linear(mine, whole.step)
-            for i in sorted({i for g in mine for i in g.carries} - set(self.again)):
-                self.entering(pasts[i], None if i in rows else f.carries[i].init)
+            for i in beside:
+                # a row has it: what stands there before the tile
+                v = pasts[i].var
+                n = self.slot("operand", k.operands.index(pasts[i]))
+                row = self.loaded(n, f"(o{n} + (start - 1) * s{n}_t)", "(nought + start > 0)")
+                t.add(f"h{v.id} = tl.where(nought + start > 0, {row}, first{v.id}){noted(v)}")
             for i in rows:
                 if any(v.id == pasts[i].var.id for s in d.replay for v in reads_of(s)):
                     self.before(pasts[i])
@@ -205,15 +183,6 @@ class Associative(Sequential):
         self.text.add(f"v{v.id} = tl.where(at > 0, {row}, first{v.id}){noted(v)}")
         self.writer.tiles[v.id] = self.stepped(v)
 
-    def entering(self, o: Operand, start: Arg | None) -> None:
-        """What a carry with a row of its own is before the first step of the tile: others of its group are computed from it. `start`: what
-        it starts with, if that has no name yet."""
-        i, v = self.slot("operand", self.k.operands.index(o)), o.var
-        if start is not None:
-            self.begin(f"first{v.id}", v, start)
-        row = self.loaded(i, f"(o{i} + (start - 1) * s{i}_t)", "(nought + start > 0)")
-        self.text.add(f"h{v.id} = tl.where(nought + start > 0, {row}, first{v.id}){noted(v)}")
-
     # ---- one tile -----------------------------------------------------------------------------------------------------
 
     def towards(self, step: tuple[Statement, ...], operands: Iterable[Operand], goals: Iterable[Arg]) -> None:
@@ -235,7 +204,7 @@ class Associative(Sequential):
         t = self.text
         every = list(operands)
         for g in how.groups:
-            self.towards(how.step, every, [*(a for line in g.matrix for a in line), *g.offset])
+            self.towards(how.step, every, [p.value for p in parts_of(k, g)])
             self.scan(k, g, live)
             for i in g.carries:
                 c = k.carries[i]
@@ -256,24 +225,44 @@ class Associative(Sequential):
     def gathered(self, k: Kernel, g: Group, live: str) -> list[str]:
         """The coefficients of a group, put together from the first step of the tile to each."""
         t, shapes = self.text, self.shapes
-        want = self.stepped(k.carries[g.carries[0]].previous)
-        names: list[str] = []
-        for a, otherwise, name in parts_of(k, g):
-            value = self.spread(f"v{a.id}", self.writer.tiles[a.id], want) if isinstance(a, Var) else filled(a, want, shapes)
+        parts = parts_of(k, g)
+        whole = Tile(True, frozenset((TIME, *(a for p in parts for a in p.axes))))
+        for p in parts:
+            value = filled(p.value, whole, shapes) if not isinstance(p.value, Var) else f"v{p.value.id}"
+            if isinstance(p.value, Var):
+                value = f"{value}.to(REAL)" if p.value.type == "bool" else value
+                value = self.spread(value, self.writer.tiles[p.value.id], whole)
             if live:
-                other = 'float("-inf")' if otherwise == float("-inf") else repr(otherwise)
+                other = 'float("-inf")' if p.nothing == float("-inf") else repr(p.nothing)
                 value = f"tl.where({live}, {value}, {other})"
-            t.add(f"{name} = {value}")
-            names.append(name)
-        t.add(f"{', '.join(names)} = tl.associative_scan(({', '.join(names)}), 1, sq.{g.algebra}{len(g.carries)})")
+            t.add(f"{p.name} = {value}")
+        names = [p.name for p in parts]
+        comma = "," if len(names) == 1 else ""
+        t.add(f"{', '.join(names)}{comma} = tl.associative_scan(({', '.join(names)}{comma}), 1, {self.joining(g)})")
+        for p in parts:
+            for a in self.k.axes:
+                if a in whole.axes and a not in p.axes:
+                    at = f"tl.arange(0, BLOCK_{self.k.axes.index(a)}){shapes.along(a)}"
+                    t.add(f"{p.name} = sq.sum_along(tl.where({at} == 0, {p.name}, 0.0), {shapes.dimension(a)})")
         return names
+
+    def joining(self, g: Group) -> str:
+        """The function that a scan uses."""
+        name = joined(g, self.title.rpartition("_scan_")[0])
+        if g.scan is not None:
+            self.helpers[name] = tuple(helper(name, g.scan))
+        return name
 
     def applied(self, k: Kernel, g: Group, names: list[str]) -> None:
         """The carries of a group after each step, from what they were before the first and the coefficients together."""
-        for number, text in zip(g.carries, carried(k, g, names), strict=True):
-            c = k.carries[number]
-            self.text.add(f"v{c.next.id} = {text}{noted(c.next)}")
-            self.writer.tiles[c.next.id] = self.stepped(c.previous)
+        tiles = [Tile(True, frozenset((*p.axes, TIME))) for p in parts_of(k, g)]
+        carries = [k.carries[i] for i in g.carries]
+        lines, results = applied(k, g, self.shapes, names, tiles, [self.full(c.previous) for c in carries])
+        self.text.add(*lines)
+        for c, (text, have) in zip(carries, results, strict=True):
+            want = self.stepped(c.previous)
+            self.text.add(f"v{c.next.id} = {self.spread(text, have, want)}{noted(c.next)}")
+            self.writer.tiles[c.next.id] = want
 
     def results(self) -> None:
         """Rows and sums of the tile."""
@@ -294,4 +283,4 @@ class Associative(Sequential):
         return Tile(found.batched, found.axes | {TIME}) if self.slots[i].what == "row" else found
 
 
-__all__ = ["Associative", "carried", "parts_of", "unscannable"]
+__all__ = ["Associative", "unscannable"]

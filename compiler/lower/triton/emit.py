@@ -14,7 +14,7 @@ from typing import Any
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Var
 from seqc.compiler.lower.kernels.differentiate import differentiate
-from seqc.compiler.lower.kernels.linear import linear
+from seqc.compiler.lower.kernels.operators import grouped
 from seqc.compiler.lower.kernels.plain import plain
 from seqc.compiler.lower.kernels.settle import settled
 from seqc.compiler.lower.kernels.split import splits
@@ -27,11 +27,12 @@ from seqc.compiler.lower.triton.sequential import Sequential
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One Triton function: its name, its lines, and what the runtime has to know (`described`)."""
+    """One Triton function: its name, its lines, and what the runtime has to know (`described`); functions that it uses, by name."""
 
     name: str
     lines: tuple[str, ...]
     about: tuple[Any, ...]
+    helpers: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,14 @@ class Made:
     def functions(self) -> tuple[Function, ...]:
         """All functions, in the order of the runtime's arguments."""
         return (self.forward, self.adjoint, *(self.scan or ()), *self.cuts)
+
+    def text(self) -> list[str]:
+        """Each function once, those that others use before them."""
+        out: dict[str, tuple[str, ...]] = {}
+        for f in self.functions:
+            for name, lines in (*f.helpers, (f.name, f.lines)):
+                out.setdefault(name, lines)
+        return [line for lines in out.values() for line in ("", "", *lines)]
 
 
 def cut_along(k: Kernel) -> Axes:
@@ -70,22 +79,26 @@ def made(raw: Kernel, name: str) -> Made:
     ahead = Sequential(f"{name}_forward", flat, cut_along(flat), replayed)
     shared = frozenset(j for i, parts in enumerate(d.gradients) for what, j in parts if what == "total" and k.operands[i].kind == "once")
     back = Sequential(f"{name}_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared)
-    why = unscannable(flat, d)
+    backward = function(back, replayed, d)
+    why = unscannable(flat)
     scan: tuple[Function, Function] | None = None
     cuts: tuple[Function, ...] = ()
     if not why:
         forth = Associative(f"{name}_scan_forward", flat, cut_along(flat), replayed)
-        home = Associative(f"{name}_scan_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared)
-        cuts = (*segments(f"{name}_scan_forward", flat), *segments(f"{name}_scan_backward", d.kernel, d, flat))
-        scan = (function(forth, (), None), function(home, (), d))
-    return Made(function(ahead, replayed, None), function(back, replayed, d), scan, why, cuts)
+        cuts = segments(f"{name}_scan_forward", flat)
+        home = backward
+        if not unscannable(d.kernel):
+            home = function(Associative(f"{name}_scan_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared), (), d)
+            cuts = (*cuts, *segments(f"{name}_scan_backward", d.kernel, d, flat))
+        scan = (function(forth, (), None), home)
+    return Made(function(ahead, replayed, None), backward, scan, why, cuts)
 
 
 def segments(name: str, k: Kernel, d: Derivative | None = None, forward: Kernel | None = None) -> tuple[Function, ...]:
     """For each level of groups of a kernel a summary and a join."""
     out: list[Function] = []
     along = cut_along(k)
-    for level in range(len(levels_of(k, linear(k)))):
+    for level in range(len(levels_of(k, grouped(k)))):
         out.append(function(Summary(f"{name}_sum{level}", k, along, level, d, forward), (), None))
         out.append(function(Join(f"{name}_join{level}", k, along, level), (), None))
     return tuple(out)
@@ -95,7 +108,9 @@ def function(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> Fu
     """A function with its description. Raises `RuleBroken`."""
     lines = s.run()
     checked("\n".join(lines))
-    return Function(s.title, tuple(lines), described(s, replayed, d))
+    helpers = s.helpers if isinstance(s, Associative) else {}
+    checked("\n".join(line for words in helpers.values() for line in words))
+    return Function(s.title, tuple(lines), described(s, replayed, d), tuple(helpers.items()))
 
 
 def described(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> tuple[Any, ...]:

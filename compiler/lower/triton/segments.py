@@ -16,8 +16,11 @@ from dataclasses import replace
 
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import Derivative, Kernel, Var, needed
-from seqc.compiler.lower.kernels.linear import Group, Linear, linear
-from seqc.compiler.lower.triton.associative import Associative, carried, parts_of
+from seqc.compiler.lower.kernels.linear import Group, Linear
+from seqc.compiler.lower.kernels.operators import grouped
+from seqc.compiler.lower.triton.associative import Associative
+from seqc.compiler.lower.triton.code import Tile
+from seqc.compiler.lower.triton.groups import Part, applied, parts_of, together
 from seqc.compiler.lower.triton.sequential import Sequential, Slot, noted
 
 
@@ -26,7 +29,7 @@ def levels_of(k: Kernel, how: Linear) -> list[list[Group]]:
     home = {k.carries[i].previous.id: g for g in how.groups for i in g.carries}
     level: dict[tuple[int, ...], int] = {}
     for g in how.groups:
-        goals = {a.id for a, _, _ in parts_of(k, g) if isinstance(a, Var)}
+        goals = {p.value.id for p in parts_of(k, g) if isinstance(p.value, Var)}
         needed(how.step, goals)
         above = {home[i].carries for i in goals if i in home} - {g.carries}
         level[g.carries] = 1 + max((level[a] for a in above), default=-1)
@@ -36,7 +39,7 @@ def levels_of(k: Kernel, how: Linear) -> list[list[Group]]:
 
 def summaries_of(k: Kernel, groups: Sequence[Group], first: int = 0) -> list[Slot]:
     """The slots of what a segment comes to."""
-    values = [k.carries[g.carries[0]].previous for g in groups for _ in parts_of(k, g)]
+    values = [Var(-1, p.axes) for g in groups for p in parts_of(k, g)]
     return [Slot("summary", first + i, v, timed=True) for i, v in enumerate(values)]
 
 
@@ -51,7 +54,7 @@ class Summary(Associative):
         levels = levels_of(k, self.linear)
         self.mine = levels[level]
         below = [g for groups in levels[:level] for g in groups]
-        goals = {a.id for g in (*below, *self.mine) for a, _, _ in parts_of(k, g) if isinstance(a, Var)}
+        goals = {p.value.id for g in (*below, *self.mine) for p in parts_of(k, g) if isinstance(p.value, Var)}
         step = needed(self.linear.step, goals)
         if not any(o.var.id in goals for o in k.operands if o.kind == "past" and o.carry in self.again):
             self.again = []
@@ -77,32 +80,36 @@ class Summary(Associative):
     def steady(self) -> None:
         """Also the places of the summaries, empty."""
         super().steady()
-        for g in self.mine:
-            want = self.full(self.k.carries[g.carries[0]].previous)
-            for _, _, name in parts_of(self.k, g):
-                self.text.add(f"whole_{name} = tl.zeros({self.shapes.of(want)}, REAL)")
+        for p in self.parts():
+            self.text.add(f"{p.name}_all = tl.zeros({self.shapes.of(Tile(True, frozenset(p.axes)))}, REAL)")
+
+    def parts(self) -> list[Part]:
+        """Everything that is summed up."""
+        return [p for g in self.mine for p in parts_of(self.k, g)]
 
     def results(self) -> None:
         """What the tile comes to is added to what the tiles before it came to."""
         t, k = self.text, self.k
         live = "mt" if self.derivative is not None else ""
         for g in self.mine:
-            self.towards(self.linear.step, k.operands, [a for a, _, _ in parts_of(k, g)])
+            parts = parts_of(k, g)
+            self.towards(self.linear.step, k.operands, [p.value for p in parts])
             names = self.gathered(k, g, live)
             for name in names:
                 t.add(f"{name} = sq.sum_along(tl.where(at == last, {name}, 0.0), 1)")
-            whole = [f"whole_{name}" for name in names]
-            both = [f"next_{name}" for name in names]
-            t.add(f"{', '.join(both)} = sq.{g.algebra}{len(g.carries)}({', '.join([*whole, *names])})")
-            for w, b, n in zip(whole, both, names, strict=True):
-                t.add(f"{w} = tl.where(nought + j == 0, {n}, {b})")
+            tiles = [Tile(True, frozenset(p.axes)) for p in parts]
+            lines, results = together(k, g, self.shapes, [f"{n}_all" for n in names], names, tiles)
+            t.add(*lines)
+            both = [self.spread(text, have, want) for (text, have), want in zip(results, tiles, strict=True)]
+            t.add(*(f"{name}_both = {text}" for name, text in zip(names, both, strict=True)))
+            t.add(*(f"{n}_all = tl.where(nought + j == 0, {n}, {n}_both)" for n in names))
 
     def after(self) -> None:
         """Stores the summaries."""
-        names = [name for g in self.mine for _, _, name in parts_of(self.k, g)]
-        for s, name in zip([s for s in self.slots if s.what == "summary"], names, strict=True):
+        slots = [s for s in self.slots if s.what == "summary"]
+        for s, p in zip(slots, self.parts(), strict=True):
             i = self.slot("summary", s.index)
-            self.stored(i, f"(o{i} + segment * s{i}_t)", s.var, f"whole_{name}", self.full(s.var))
+            self.stored(i, f"(o{i} + segment * s{i}_t)", s.var, f"{p.name}_all", self.full(s.var))
 
 
 class Join(Sequential):
@@ -111,7 +118,7 @@ class Join(Sequential):
     HELD = "h"
 
     def __init__(self, name: str, k: Kernel, cuts: Axes, level: int) -> None:
-        how = linear(k)
+        how = grouped(k)
         self.mine = levels_of(k, how)[level]
         super().__init__(name, replace(k, rows=(), sums=(), epilogue=(), totals=()), cuts, ())
         self.k = replace(self.k, prologue=(), step=())
@@ -142,17 +149,18 @@ class Join(Sequential):
                 i = self.slot("start", c)
                 v = k.carries[c].previous
                 self.stored(i, f"(o{i} + segment * s{i}_t)", v, f"h{v.id}", self.full(v))
-            names = []
-            for _, _, name in parts_of(k, g):
+            parts = parts_of(k, g)
+            for p in parts:
                 i = self.slot("summary", number)
-                t.add(f"{name} = {self.loaded(i, f'(o{i} + segment * s{i}_t)')}")
-                names.append(name)
+                t.add(f"{p.name} = {self.loaded(i, f'(o{i} + segment * s{i}_t)')}")
                 number += 1
-            for c, text in zip(g.carries, carried(k, g, names), strict=True):
-                t.add(f"next{c} = {text}")
-            for c in g.carries:
-                v = k.carries[c].previous
-                t.add(f"h{v.id} = next{c}{noted(v)}")
+            tiles = [Tile(True, frozenset(p.axes)) for p in parts]
+            values = [k.carries[c].previous for c in g.carries]
+            lines, results = applied(k, g, self.shapes, [p.name for p in parts], tiles, [self.full(v) for v in values])
+            t.add(*lines)
+            for v, (text, have) in zip(values, results, strict=True):
+                t.add(f"next{v.id} = {self.spread(text, have, self.full(v))}")
+            t.add(*(f"h{v.id} = next{v.id}{noted(v)}" for v in values))
         t.close()
 
     def after(self) -> None:
