@@ -1,6 +1,6 @@
 """`seqc bench SPEC`: forward, forward+backward and step, beside the reference and what a user would take instead.
 
-`seqc bench --suite cpu`: the table of figures that were asked for, measured.
+`seqc bench --suite cpu`, `--suite gpu`: the tables of figures that were asked for, measured.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ EPILOG = """\
 Contenders run in turns in one process; medians and quartiles in milliseconds. `ratio` is a contender's median over that
 of the fastest of seqc's own: above 1, seqc is faster.
 --suite cpu measures the table of figures that were asked for, one thread unless --threads says otherwise: peers in turns,
-outputs and gradients compared before a ratio counts; `seqc bench --suite cpu --rows help` names its rows.
+outputs and gradients compared before a ratio counts; `seqc bench --suite cpu --rows help` names its rows. --suite gpu does
+the same with Triton kernels on a graphics card, by its events; --write FILE replaces the rows that were measured.
 exit codes: 0 done, whatever the figures; 1 errors in the spec, 2 wrong usage"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument("spec", metavar="SPEC", nargs="?", help="a path or a bundled spec (`seqc list`); NAME:Cell picks one body")
-    parser.add_argument("--suite", choices=("cpu",), help="measure a table of figures instead of a spec")
+    parser.add_argument("--suite", choices=("cpu", "gpu"), help="measure a table of figures instead of a spec")
     parser.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="with --suite: only these rows; `help` lists them")
     parser.add_argument("--quick", action="store_true", help="with --suite: tiny sizes, to see that everything runs")
     parser.add_argument("--write", default="", metavar="FILE", help="with --suite: the table as Markdown, RESULTS.md")
+    parser.add_argument("--dry", action="store_true", help=argparse.SUPPRESS)  # --suite gpu without one: tiny, interpreted
     add_lowering(parser)
     add_sizes(parser)
     parser.add_argument("--shape", default="4x256", metavar="BxT", help="batch and steps (default 4x256)")
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         return suite(args)
     if not args.spec:
         raise Unusable("there is nothing to time", "name a spec (`seqc list`), or a suite: --suite cpu")
-    if args.rows or args.quick or args.write:
+    if args.rows or args.quick or args.write or args.dry:
         raise Unusable("--rows, --quick and --write belong to a suite", "seqc bench --suite cpu")
     return one(args)
 

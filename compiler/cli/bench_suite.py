@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,22 +17,32 @@ def suite(args: argparse.Namespace) -> int:
     from seqc.compiler.cli.console import Console
     from seqc.compiler.cli.progress import Progress
     from seqc.compiler.cli.shared import write_text
-    from seqc.compiler.driver.bench.suite.rows import ROWS
-    from seqc.compiler.driver.bench.suite.run import chosen, run
+    from seqc.compiler.driver.bench.suite.run import TABLES, chosen, run
     from seqc.compiler.driver.bench.suite.table import markdown
     from seqc.compiler.driver.usage import Unusable
 
     out = Console.out(args.color)
     if args.rows == ["help"]:
-        out.table([[row.name, row.title] for row in ROWS])
+        out.table([[row.name, row.title] for row in TABLES[args.suite]])
         return 0
     if args.threads < 0:
         raise Unusable(f"{args.threads} threads are none")
-    chosen(args.rows)
+    chosen(args.rows, args.suite)
+    if args.dry and args.suite != "gpu":
+        raise Unusable("--dry belongs to --suite gpu", "--quick goes through the suite on processors")
     with Progress(f"bench --suite {args.suite}", enabled=args.format == "text", every=60.0) as bar:
-        report = run(args.suite, args.rows, quick=args.quick, threads=args.threads or 1, command=_command(args), tick=bar.note_now)
+        report = run(
+            args.suite,
+            args.rows,
+            quick=args.quick,
+            dry=args.dry,
+            threads=args.threads or 1,
+            command=_command(args),
+            tick=bar.note_now,
+        )
     if args.write:
-        write_text(args.write, markdown(report))
+        file = Path(args.write)
+        write_text(args.write, markdown(report, file.read_text(encoding="utf-8") if file.is_file() else ""))
     if args.format == "json":
         print(report.model_dump_json(indent=2))
     else:
@@ -44,6 +55,7 @@ def _command(args: argparse.Namespace) -> str:
     words = ["seqc", "bench", "--suite", args.suite]
     words += ["--rows", *args.rows] if args.rows else []
     words += ["--quick"] if args.quick else []
+    words += ["--dry"] if args.dry else []
     words += ["--threads", str(args.threads)] if args.threads else []
     return shlex.join(words)
 

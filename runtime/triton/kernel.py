@@ -30,8 +30,8 @@ from seqc.runtime.triton.segments import Segment, Split, multiprocessors, segmen
 CHUNK = 32
 """Steps between checkpoints."""
 
-STEPS = 64
-"""Steps of a tile of the associative mode, where one step is small."""
+STEPS = 32
+"""Steps of a tile of the associative mode, where one step is small: with 64 registers spill."""
 
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
@@ -80,7 +80,7 @@ class Pass(NativePass):
         """Steps of a tile: fewer where the values of one step are large or many are carried."""
         block = dict(zip(self.axes, choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST).axes, strict=True))
         size = max((math.prod(block[a] for a in axes) for axes in self.arrays), default=1)
-        return max(4, min(STEPS, STEPS * LEAST // power(size * max(1, len(self.starts)))))
+        return max(2, min(STEPS, STEPS * LEAST // power(size * max(1, len(self.starts)))))
 
     def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
         """How much one program takes."""

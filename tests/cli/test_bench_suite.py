@@ -76,9 +76,10 @@ def test_the_table_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Typed" in out and LOOP in out and "as asked" in out
 
 
-@pytest.mark.parametrize(
-    "words", [["--suite", "cpu", "lstm"], ["--suite", "cpu", "--rows", "diagnal"], [], ["lstm", "--quick"], ["--suite", "gpu"]]
-)
+WRONG = [["--suite", "cpu", "lstm"], ["--suite", "cpu", "--rows", "diagnal"], [], ["lstm", "--quick"], ["--suite", "tpu"]]
+
+
+@pytest.mark.parametrize("words", [*WRONG, ["--suite", "cpu", "--dry"]])
 def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", *words]) == 2
     assert capsys.readouterr().err
@@ -306,3 +307,13 @@ def test_an_unknown_row_is_refused() -> None:
     with pytest.raises(Unusable, match="no row"):
         chosen(["gatd"])
     assert chosen([]) == list(ROWS)
+
+
+def test_gradients_that_are_zero_but_for_roundings_are_held_to_the_largest_of_all() -> None:
+    """What a bias gets that cancels: noise, more of it in 16 bits. A gradient that is not small is not let through by that."""
+    y, large, noise = torch.ones(4), torch.full((4,), 8.0), torch.tensor([1e-5, -1e-5, 0.0, 0.0])
+    ours, theirs = {"w": large, "b": noise}, {"w": large, "b": -noise}
+    assert compared((y, ours), (y, theirs), 5e-4).error < 5e-3 and not compared((y, ours), (y, {**theirs, "b": noise + 1.0}), 5e-4).right
+    ours, theirs = {"w": large, "b": 1e3 * noise}, {"w": large, "b": -1e3 * noise}
+    assert not compared((y, ours), (y, theirs), 5e-4).right and compared((y, ours), (y, theirs), 4e-2).right
+    assert not compared((y, ours), (y, {**theirs, "b": 1e3 * noise + 0.5}), 4e-2).right

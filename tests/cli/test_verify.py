@@ -228,3 +228,24 @@ def test_limits_grow_slowly_and_are_capped() -> None:
 def test_leaves_of_a_state() -> None:
     state = State({"a": torch.zeros(1), "b": 3})
     assert [tuple(x.shape) for x in Result([], state).leaves] == [(1,)]
+
+
+def test_a_mode_that_a_body_has_no_kernel_for_fails_only_where_it_is_asked_for(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--backend triton` asks for the backend, and not for each of its modes."""
+    from seqc.compiler.driver.verify import run
+    from seqc.compiler.driver.verify.executors import Executor
+
+    class NoKernel(RuntimeError):
+        code = "SEQ0604"
+
+    def make(name: str, backend: str, mode: str, dtype: str, **dims: int) -> Leaky:
+        if mode == "associative":
+            raise NoKernel("Leaky has no associative kernel")
+        return Leaky(dims, getattr(torch, dtype), "", backend)
+
+    lacking = Executor("lacking", lambda components: ["sequential", "associative"], only_asked=True)
+    monkeypatch.setattr(run, "EXECUTORS", (lacking,))
+    for scan, verdict in (("auto", "skipped"), ("associative", "failed")):
+        found = list(verified(body, make, REPORT, backends=("lacking",), scan=scan))
+        assert {c.verdict for c in found if c.mode == "associative"} == {verdict}
+        assert {c.verdict for c in found if c.mode == "sequential"} == ({"ok"} if scan == "auto" else set())

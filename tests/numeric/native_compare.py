@@ -16,7 +16,7 @@ BATCH, STEPS = 3, 7
 
 def finite(x: Tensor) -> Tensor:
     """0 where a value is infinite or NaN."""
-    return torch.where(torch.isfinite(x), x, torch.zeros((), dtype=x.dtype))
+    return torch.where(torch.isfinite(x), x, torch.zeros((), dtype=x.dtype, device=x.device))
 
 
 def real(x: Tensor) -> Tensor:
@@ -31,8 +31,8 @@ def apart(reference: Tensor | None, found: Tensor | None) -> float:
     """
     if reference is None or found is None:
         reference, found = reference if reference is not None else torch.zeros(()), found if found is not None else torch.zeros(())
-        reference, found = torch.broadcast_tensors(reference, found)
-    a, b = real(reference.detach()), real(found.detach())
+        reference, found = torch.broadcast_tensors(reference.cpu(), found.cpu())
+    a, b = real(reference.detach().cpu()), real(found.detach().cpu())
     if a.shape != b.shape:
         return float("inf")
     if not a.is_floating_point():
@@ -70,7 +70,7 @@ def start(layer: Any, once: dict[str, Tensor], batch: int, moved: bool = True) -
     def one(t: Any) -> Any:
         if not isinstance(t, Tensor) or not floats(t):
             return t
-        shift = 0.1 * torch.randn(t.shape, generator=noise, dtype=torch.float64).to(t.dtype) if moved else 0.0
+        shift = 0.1 * torch.randn(t.shape, generator=noise, dtype=torch.float64).to(t) if moved else 0.0
         return torch.where(torch.isfinite(real(t).sum(-1) if t.is_complex() else t), t + shift, t).detach().requires_grad_()
 
     return tree_map(one, layer.init_state(batch, **once))
@@ -79,25 +79,29 @@ def start(layer: Any, once: dict[str, Tensor], batch: int, moved: bool = True) -
 def weighted(results: list[Tensor], seed: int = 5) -> Tensor:
     """A fixed random combination of everything that comes out."""
     g = torch.Generator().manual_seed(seed)
-    loss = torch.zeros((), dtype=torch.float64)
+    loss = torch.zeros((), dtype=torch.float64, device=results[0].device)
     for t in results:
         t = real(t)
         if t.is_floating_point():
-            loss = loss + (finite(t).double() * torch.randn(t.shape, generator=g, dtype=torch.float64)).sum()
+            loss = loss + (finite(t).double() * torch.randn(t.shape, generator=g, dtype=torch.float64).to(t.device)).sum()
     return loss
 
 
 def run(layer: Any, inputs: dict[str, Tensor], once: tuple[str, ...], how: str = "plain", backward: bool = True) -> Outcome:
-    """One run of a layer: `plain`, `reset`, `ragged`, or `both`."""
-    given = {k: v.clone().requires_grad_() if floats(v) else v for k, v in inputs.items()}
+    """One run of a layer: `plain`, `reset`, `ragged`, `both`, or `packed`: the sequences in one row, some of their steps each."""
     first = next(v for k, v in inputs.items() if k not in once)
     batch, steps = first.shape[:2]
     state = start(layer, {k: inputs[k] for k in once}, batch)
     more: dict[str, Any] = {}
+    if how == "packed":
+        lengths = [steps - i % 3 for i in range(batch)]
+        inputs = {k: v if k in once else torch.cat([v[i : i + 1, :n] for i, n in enumerate(lengths)], 1) for k, v in inputs.items()}
+        more["cu_seqlens"] = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32).to(first.device)
+    given = {k: v.clone().requires_grad_() if floats(v) else v for k, v in inputs.items()}
     if how in ("reset", "both"):
-        more["reset"] = torch.rand(batch, steps, generator=torch.Generator().manual_seed(3)) < 0.4
+        more["reset"] = (torch.rand(batch, steps, generator=torch.Generator().manual_seed(3)) < 0.4).to(first.device)
     if how in ("ragged", "both"):
-        more["lengths"] = torch.tensor([[steps, 0, steps // 2, 1][i % 4] for i in range(batch)])
+        more["lengths"] = torch.tensor([[steps, 0, steps // 2, 1][i % 4] for i in range(batch)]).to(first.device)
     results = tensors(layer(**given, state=state, **more))
     gradients: dict[str, Tensor | None] = {}
     loss = weighted(results)

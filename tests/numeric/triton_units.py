@@ -91,7 +91,7 @@ def guarded() -> Iterator[list[torch.Tensor]]:
         size = 1
         for n in shape:
             size *= n
-        whole = torch.full((size + 2 * GUARD,), float("nan"), dtype=dtype)
+        whole = torch.full((size + 2 * GUARD,), float("nan"), dtype=dtype, device=device)
         made.append(whole)
         inside = whole[GUARD : GUARD + size].view(shape)
         return inside.zero_() if zero else inside

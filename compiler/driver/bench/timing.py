@@ -53,7 +53,7 @@ def race(
         number += 1
         if number >= 2 and time.perf_counter() - start > 4 * seconds:
             break
-    return [_summary(who, runs) for who, runs in found.items()]
+    return [summary(who, runs) for who, runs in found.items()]
 
 
 def _turn(run: Callable[[], object], turn: float, sync: Callable[[], None]) -> list[float]:
@@ -70,7 +70,7 @@ def _turn(run: Callable[[], object], turn: float, sync: Callable[[], None]) -> l
     return runs[1:] if len(runs) > 1 else runs
 
 
-def _summary(who: str, runs: Sequence[float]) -> Timing:
+def summary(who: str, runs: Sequence[float]) -> Timing:
     median = statistics.median(runs)
     low, _, high = statistics.quantiles(runs, n=4, method="inclusive") if len(runs) > 1 else (median, median, median)
     return Timing(who, median, low, high, len(runs))

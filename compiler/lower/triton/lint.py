@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 
 RULES = ("grid", "int64", "mask", "writer", "atomic", "upcast", "constexpr", "dot", "combine")
 CONSTANTS = re.compile(r"REAL|STAGES|BLOCK_(B|T|\d+)\Z")
+PIECE, VALUE = re.compile(r"rest % (pieces\d+|segments)"), re.compile(r"(v|x|a|again|first)\d+\w*")
 NARROW = frozenset(("float16", "bfloat16", "float8e5", "float8e4nv"))
 
 
@@ -99,14 +100,15 @@ class Function:
             if not constant and CONSTANTS.fullmatch(a.arg):
                 self.find(a, "constexpr", f"{a.arg} is none")
             self.known[a.arg] = Facts(small=a.arg.startswith("BLOCK_"))
-        for n in ast.walk(self.node):
+        nodes = list(ast.walk(self.node))
+        for n in nodes:
             if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "to":
-                if [ast.unparse(a) for a in n.args] == ["REAL"]:
+                if [text_of(a) for a in n.args] == ["REAL"]:
                     self.raised.add(id(n.func.value))
         self.block(self.node.body)
         if self.programs != 1:
             self.find(self.node, "grid", f"the program's number is taken {self.programs} times")
-        for n in ast.walk(self.node):
+        for n in nodes:
             if isinstance(n, ast.Attribute) and n.attr.startswith("atomic"):
                 self.find(n, "atomic", n.attr)
             if isinstance(n, ast.Attribute) and n.attr in NARROW:
@@ -145,8 +147,7 @@ class Function:
 
     def coordinate(self, name: str, value: ast.expr) -> None:
         """Names the coordinates that the program's number is taken apart into."""
-        text = ast.unparse(value)
-        if re.fullmatch(r"rest % (pieces\d+|segments)", text) or name == "group":
+        if name == "group" or isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mod) and PIECE.fullmatch(text_of(value)):
             self.coordinates.add(name)
             self.known[name] = Facts(wide=True, parts=frozenset((name,)))
         elif name in ("program", "rest"):
@@ -192,7 +193,7 @@ class Function:
     def whole(self, e: ast.expr) -> bool:
         """Whether an expression may be part of an address: values of the computation are called `v…` or are floats."""
         for n in ast.walk(e):
-            if isinstance(n, ast.Name) and re.fullmatch(r"(v|x|a|again|first)\d+\w*", n.id):
+            if isinstance(n, ast.Name) and VALUE.fullmatch(n.id):
                 return False
             if isinstance(n, ast.Constant) and isinstance(n.value, float):
                 return False
@@ -200,7 +201,7 @@ class Function:
 
     def call(self, e: ast.Call) -> Facts:
         """A call."""
-        name = ast.unparse(e.func)
+        name = text_of(e.func)
         given = [self.facts(a) for a in e.args]
         named = {k.arg: k.value for k in e.keywords}
         for v in named.values():
@@ -219,7 +220,7 @@ class Function:
                     self.find(e, "mask", f"{ast.unparse(e)} is no block")
                 return Facts(small=True, axes=frozenset((axis,)))
             case "tl.cast":
-                target = ast.unparse(e.args[1])
+                target = text_of(e.args[1])
                 if isinstance(e.args[0], ast.Call) and ast.unparse(e.args[0].func) == "tl.program_id" and target != "tl.int64":
                     self.find(e, "int64", "the program's number is not made int64")
                 return given[0] | Facts(wide=target == "tl.int64")
@@ -270,6 +271,15 @@ class Function:
         first = self.facts(named["mask"]).first if "mask" in named else frozenset()
         for c in sorted(self.coordinates - address.parts - first):
             self.find(e, "writer", f"every program along {c} writes {ast.unparse(e.args[0])}")
+
+
+def text_of(e: ast.expr) -> str:
+    """An expression as text: names, and attributes of names, at once, as most are one or the other."""
+    if isinstance(e, ast.Name):
+        return e.id
+    if isinstance(e, ast.Attribute) and isinstance(e.value, ast.Name):
+        return f"{e.value.id}.{e.attr}"
+    return ast.unparse(e)
 
 
 def end_of(block: str) -> str:

@@ -10,6 +10,9 @@ from typing import Any
 TOLERANCE = {"float32": 5e-4, "bfloat16": 4e-2}
 """How far an entry may be off, of the largest one; sums over a thousand steps in another order come to that in float32."""
 
+ZERO, LOW_ZERO, COARSE = 1e-3, 0.25, 1e-2
+"""The share of the largest gradient below which one counts as zero, in float32 and, with a tolerance beyond `COARSE`, in 16 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -24,9 +27,9 @@ def compared(ours: tuple[Any, Mapping[str, Any]], theirs: tuple[Any, Mapping[str
     """Output and gradients (by name, those of the peer) of both. `flips`: share of entries that may differ.
 
     A gradient that seqc lacks is wrong; so is anything that is not finite. A gradient that is zero but for roundings (a shift of all
-    logits of a softmax) is measured against a thousandth of the largest gradient of all.
+    logits of a softmax) is measured against a share of the largest gradient of all: that much is rounding.
     """
-    floor = 1e-3 * max((float(g.abs().max()) for g in theirs[1].values() if g.numel()), default=0.0)
+    floor = (LOW_ZERO if tolerance > COARSE else ZERO) * max((float(g.abs().max()) for g in theirs[1].values() if g.numel()), default=0.0)
     worst, where, right = 0.0, "output", True
     pairs = [("output", ours[0], theirs[0])]
     pairs += [(f"gradient of {name}", ours[1].get(name), g) for name, g in theirs[1].items()]

@@ -87,6 +87,11 @@ def _mingru(m: Any, x: Named, p: Named) -> State:
     return 1 - s, s * x["g"]
 
 
+def _minlstm(m: Any, x: Named, p: Named) -> State:
+    f = m.sigmoid(m.softplus(-x["zi"]) - m.softplus(-x["zf"]))
+    return f, (1 - f) * x["g"]
+
+
 def _typed(m: Any, x: Named, p: Named) -> State:
     s = m.sigmoid(x["z"]) ** p["p"]
     return 1 - s, s * m.clip(x["g"], -1, 1)
@@ -304,6 +309,7 @@ def _jordan(m: Any, state: State, now: State, p: Named) -> tuple[State, Any]:
 BY_HAND: dict[str, ByHand] = {
     "Scan": ByHand(lambda m, x, p: (x["a"], x["b"]), _zero("b"), _affine),
     "MinGRU": ByHand(_mingru, _zero("z"), _affine),
+    "MinLSTM": ByHand(_minlstm, _zero("g"), _affine),
     "Typed": ByHand(_typed, _zero("z"), _affine),
     "HGRN": ByHand(_hgrn, _zero("f"), _affine),
     "RGLRU": ByHand(_rglru, _zero("u"), _affine),

@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+FEW = 64
+"""Steps that are compared with the reference."""
+
 
 def peak(case: dict[str, Any], who: str) -> dict[str, Any]:
     """Megabytes that forward and backward take at their highest, beyond inputs and parameters: the resident set's peak.
@@ -32,14 +35,14 @@ def peak(case: dict[str, Any], who: str) -> dict[str, Any]:
     s = stand(one)
     runner = s.own if who == OWN else peer(who, s)
     assert runner.both is not None
-    before = _highest(True)
+    before = highest(True)
     held = runner.both()
-    after = _highest(False)
+    after = highest(False)
     del held
     return {"bytes": max(0, after - before)}
 
 
-def _highest(start: bool) -> int:
+def highest(start: bool) -> int:
     """The peak of the resident set so far, in bytes; `start`: from now on, and what it is now."""
     import gc
 
@@ -70,26 +73,75 @@ def _trim() -> None:
         return
 
 
-def first(spec: str, body: str, dims: dict[str, int], batch: int, length: int) -> dict[str, Any]:
-    """Seconds from the spec's text to the first output, and on to the first gradient; torch is imported before."""
+def first(
+    spec: str,
+    body: str,
+    dims: dict[str, int],
+    batch: int,
+    length: int,
+    backend: str = "native",
+    device: str = "cpu",
+    dtype: str = "float32",
+    against: bool = False,
+) -> dict[str, Any]:
+    """Seconds from the spec's text to the first output, and on to the first gradient; torch is imported before. `against`: how far the
+    output is from the reference's, of its largest entry."""
     import torch
     from torch.utils._pytree import tree_leaves
 
     from seqc.compiler.driver import sample, sizes
     from seqc.compiler.driver.bench.suite.contestants import body_of, layer_of
 
-    torch.set_num_threads(1)
+    def wait() -> None:
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    torch.set_num_threads(1 if device == "cpu" else torch.get_num_threads())
+    torch.zeros(1, device=device)
     start = time.perf_counter()
-    layer = layer_of(spec, body, dims)
+    layer = layer_of(spec, body, dims, backend, dtype, device)
     made = time.perf_counter() - start
     _, about = body_of(spec, body)  # only now, and not counted: it would have brought the compiler up before
-    x = sample.draw(about, sizes.defaults(about, dims), batch, length, dtype="float32").values
+    x = {k: v.to(device) for k, v in sample.draw(about, sizes.defaults(about, dims), batch, length, dtype=dtype).values.items()}
+    x = {k: v.requires_grad_() if v.is_floating_point() or v.is_complex() else v for k, v in x.items()}
     start = time.perf_counter()
     y = layer(**x)[0]
+    wait()
     forward = made + time.perf_counter() - start
     total = next(v for v in tree_leaves(y) if v.requires_grad)
     (total.real if total.is_complex() else total).sum().backward()
-    return {"forward": forward, "both": made + time.perf_counter() - start}
+    wait()
+    found = {"forward": forward, "both": made + time.perf_counter() - start}
+    if against:
+        other = layer_of(spec, body, dims, "reference", dtype, device)
+        other.load_state_dict(layer.state_dict())
+        few = {k: (v if about.table[k].once else v[:, :FEW]).detach() for k, v in x.items()}
+        with torch.no_grad():
+            want, got = other.double()(**{k: v.double() for k, v in few.items()})[0], layer(**few)[0]
+        found["error"] = float((got - want).abs().max() / want.abs().max().clamp(min=1e-30))
+    return found
+
+
+def fla(case: dict[str, Any], device: str) -> dict[str, Any]:
+    """Seconds to FLA's first output on the inputs of a diagonal scan, its import and search for configurations included."""
+    import torch
+
+    from seqc.compiler.driver.bench.suite.contestants import inputs_of
+    from seqc.compiler.driver.bench.suite.rows import Case
+
+    x = {k: v.to(device) for k, v in inputs_of(Case(**{**case, "bars": ()})).items()}
+    start = time.perf_counter()
+    from fla.ops.hgrn import fused_recurrent_hgrn
+
+    b, g = x["b"].requires_grad_(), x["a"].log().requires_grad_()
+    y = fused_recurrent_hgrn(b, g)[0]
+    if device != "cpu":
+        torch.cuda.synchronize()
+    forward = time.perf_counter() - start
+    y.sum().backward()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return {"forward": forward, "both": time.perf_counter() - start}
 
 
 def compiled_loop(case: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +170,7 @@ def main(words: list[str]) -> int:
 
     what, given = words[0], json.loads(words[1])
     torch.set_num_threads(given.pop("threads", 1))
-    measures: dict[str, Callable[..., dict[str, Any]]] = {"peak": peak, "first": first, "compiled": compiled_loop}
+    measures: dict[str, Callable[..., dict[str, Any]]] = {"peak": peak, "first": first, "compiled": compiled_loop, "fla": fla}
     found = measures[what](**given)
     print(json.dumps(found))
     return 0

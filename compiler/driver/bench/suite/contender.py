@@ -6,6 +6,7 @@ of a case get the same inputs, parameters and weights.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,21 @@ class Contender:
     results: Callable[[], tuple[Any, Named]]
     regrouped: Callable[[Named], Named] = lambda grads: grads
     compare: bool = True
+    why: str = ""
+    """Why there is no `both`."""
+    forward_only: Callable[[], tuple[Any, Named]] | None = None
+    """`results` without gradients."""
+
+
+def copies_of(x: Named) -> list[Named]:
+    """Inputs on a GPU as often as it takes to fill its cache twice, so that no run finds them there; elsewhere once."""
+    import torch
+
+    size = sum(v.numel() * v.element_size() for v in x.values())
+    if not size or not all(v.is_cuda for v in x.values()):
+        return [x]
+    cache = torch.cuda.get_device_properties(next(iter(x.values())).device).L2_cache_size
+    return [x, *({k: v.clone() for k, v in x.items()} for _ in range(min(31, 2 * cache // size)))]
 
 
 def in_torch(
@@ -47,22 +63,30 @@ def in_torch(
             return v
         return v.detach().clone().requires_grad_()
 
-    given, held = {k: leaf(v) for k, v in x.items()}, {k: leaf(v) for k, v in p.items()}
-    leaves = {k: v for k, v in {**given, **held}.items() if v.requires_grad}
+    held = {k: leaf(v) for k, v in p.items()}
+    plain = copies_of(x)
+    given = [{k: leaf(v) for k, v in one.items()} for one in plain]
+    leaves = [{k: v for k, v in {**one, **held}.items() if v.requires_grad} for one in given]
+    turn, other = itertools.cycle(plain), itertools.cycle(zip(given, leaves, strict=True))
 
     def forward() -> object:
         with torch.no_grad():
-            return function(x, p)
+            return function(next(turn), p)
 
     def both() -> Any:
-        return torch.autograd.grad(function(given, held), list(leaves.values()), weights, allow_unused=True)
+        one, by = next(other)
+        return torch.autograd.grad(function(one, held), list(by.values()), weights, allow_unused=True)
 
     def results() -> tuple[Any, Named]:
-        y = function(given, held)
-        grads: Any = torch.autograd.grad(y, list(leaves.values()), weights, allow_unused=True)
-        return y.detach(), {k: g for k, g in zip(leaves, grads, strict=True) if g is not None}
+        y = function(given[0], held)
+        grads: Any = torch.autograd.grad(y, list(leaves[0].values()), weights, allow_unused=True)
+        return y.detach(), {k: g for k, g in zip(leaves[0], grads, strict=True) if g is not None}
 
-    return Contender(name, forward, both, results, regrouped, compare)
+    def forward_only() -> tuple[Any, Named]:
+        with torch.no_grad():
+            return function(plain[0], p), {}
+
+    return Contender(name, forward, both, results, regrouped, compare, forward_only=forward_only)
 
 
 def in_jax(name: str, function: Function, x: Named, p: Named, weights: Any) -> Contender:

@@ -44,14 +44,16 @@ def body_of(spec: str, body: str) -> tuple[Run, Any]:
     return run, next(b for b in run.bodies if b.name == body)
 
 
-def layer_of(spec: str, body: str, dims: Mapping[str, int], backend: str = "native", dtype: str = "float32") -> Any:
+def layer_of(
+    spec: str, body: str, dims: Mapping[str, int], backend: str = "native", dtype: str = "float32", device: str = "cpu", scan: str = "auto"
+) -> Any:
     """A layer. Raises NoKernel, NoCompiler (see `runtime.native`)."""
     import torch
 
     from seqc.compiler.driver.load import load
 
     module = load(target_of(spec).spec)
-    return getattr(module, body)(**dims, backend=backend, dtype=getattr(torch, dtype))
+    return getattr(module, body)(**dims, backend=backend, dtype=getattr(torch, dtype), device=device, scan=scan)
 
 
 def inputs_of(case: Case, seed: int = 0) -> dict[str, Any]:
@@ -62,22 +64,22 @@ def inputs_of(case: Case, seed: int = 0) -> dict[str, Any]:
     return sample.draw(body, found, case.batch, case.time, seed=seed, dtype=case.dtype, given=given).values
 
 
-def stand(case: Case, seed: int = 0, backend: str = "native") -> Stand:
+def stand(case: Case, seed: int = 0, backend: str = "native", device: str = "cpu") -> Stand:
     """Draws inputs and parameters. Raises NoKernel, NoCompiler."""
     import torch
 
     torch.manual_seed(seed)
-    layer = layer_of(case.spec, case.body, case.dims, backend, case.dtype)
+    layer = layer_of(case.spec, case.body, case.dims, backend, case.dtype, device)
     with torch.no_grad():
         for p in layer.parameters():
             if not bool(p.any()):  # with a zero there nothing would be compared
                 p.uniform_(-0.1, 0.1)
-    x = inputs_of(case, seed)
+    x = {k: v.to(device) for k, v in inputs_of(case, seed).items()}
     p = dict(layer.named_parameters())
     with torch.no_grad():
         y = layer(**x)[0]
-    weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(seed + 1), dtype=y.dtype)
-    own = in_torch(OWN, lambda x, p: layer(**x)[0], x, p, weights)
+    weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(seed + 1), dtype=y.dtype).to(device)
+    own = in_torch(OWN if backend == "native" else f"seqc {backend}", lambda x, p: layer(**x)[0], x, p, weights)
     return Stand(case, layer, x, p, weights, own)
 
 

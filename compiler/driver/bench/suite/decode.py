@@ -9,10 +9,11 @@ from typing import Any
 from seqc.compiler.driver import sample, sizes
 from seqc.compiler.driver.bench.suite.agreement import TOLERANCE, compared
 from seqc.compiler.driver.bench.suite.contestants import OWN, body_of, layer_of
-from seqc.compiler.driver.bench.suite.duel import Budget, spread
+from seqc.compiler.driver.bench.suite.place import Budget
 from seqc.compiler.driver.bench.suite.raw import recorded
 from seqc.compiler.driver.bench.suite.report import Figure
 from seqc.compiler.driver.bench.suite.rows import Row
+from seqc.compiler.driver.bench.suite.spreads import spread
 from seqc.compiler.driver.bench.timing import race
 
 EAGER, AROUND = "eager step", "layer.step minus its kernels"

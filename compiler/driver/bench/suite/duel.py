@@ -7,42 +7,30 @@ Refuses: nothing; a peer that is not there, fails, or is wrong becomes a figure 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from seqc.compiler.driver.bench.suite.agreement import TOLERANCE, Agreement, compared
 from seqc.compiler.driver.bench.suite.contender import Contender
-from seqc.compiler.driver.bench.suite.contestants import OWN, Peer, Stand, peer, stand
+from seqc.compiler.driver.bench.suite.contestants import Peer, Stand, peer
 from seqc.compiler.driver.bench.suite.machine import instructions
-from seqc.compiler.driver.bench.suite.raw import recorded
-from seqc.compiler.driver.bench.suite.report import Figure, Spread, Status
+from seqc.compiler.driver.bench.suite.place import Budget, Cpu, Place
+from seqc.compiler.driver.bench.suite.report import Figure, Status
 from seqc.compiler.driver.bench.suite.rows import BANDWIDTH, FLOOR, LSTM_PER_FLOP, MINGRU, Bar, Case, Row
-from seqc.compiler.driver.bench.timing import Timing, race
-
-EXPONENTIALS = 2.8e9
-"""Exponentials that one core makes in a second: the mark that was set for it."""
-
-ADD, RAW = "torch.add(a, b, out=h)", "the kernel, its result in place"
-SPECIAL = (BANDWIDTH, FLOOR)
+from seqc.compiler.driver.bench.suite.spreads import spread
+from seqc.compiler.driver.bench.timing import Timing
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How long a measurement takes: about `seconds` for each of forward and forward+backward, a contender's turn `turn`."""
-
-    seconds: float
-    turn: float
-    least: int
-
-
-def measured(row: Row, case: Case, budget: Budget, tick: Callable[[str], None], find: Peer = peer) -> list[Figure]:
+def measured(
+    row: Row, case: Case, budget: Budget, tick: Callable[[str], None], find: Peer = peer, place: Place | None = None
+) -> list[Figure]:
     """The figures of one case."""
+    place = Cpu() if place is None else place
     about: dict[str, Any] = {"row": row.name, "subject": _subject(case), "sizes": case.sizes}
     if case.needs and case.needs not in instructions():
         return list(_unmeasured(about, case, "skipped", f"this machine has no {case.needs}"))
     tick(f"{case.body} {case.sizes}: preparing")
     try:
-        s = stand(case)
+        s = place.stand(case)
     except RuntimeError as why:
         if getattr(why, "code", "") not in ("SEQ0604", "SEQ0601"):
             raise
@@ -52,7 +40,7 @@ def measured(row: Row, case: Case, budget: Budget, tick: Callable[[str], None], 
     out: list[Figure] = []
     errors: dict[str, Agreement] = {}
     for bar in case.bars:
-        if bar.peer in SPECIAL:
+        if bar.peer in place.special:
             continue
         tick(f"{case.body} {case.sizes}: {bar.peer}")
         status, reason = "measured", ""
@@ -73,46 +61,54 @@ def measured(row: Row, case: Case, budget: Budget, tick: Callable[[str], None], 
         else:
             error = errors[bar.peer].error if status == "WRONG" else None
             out += [_empty(about, bar, what, asked, status, reason, error) for what, asked in _asked(bar)]
-    out += _raced(about, s, who, errors, budget, tick)
+    out += _raced(about, s, who, errors, budget, tick, place)
     return out
 
 
 def _raced(
-    about: dict[str, Any], s: Stand, who: list[Contender], errors: dict[str, Agreement], budget: Budget, tick: Callable[[str], None]
+    about: dict[str, Any],
+    s: Stand,
+    who: list[Contender],
+    errors: dict[str, Agreement],
+    budget: Budget,
+    tick: Callable[[str], None],
+    place: Place,
 ) -> Iterator[Figure]:
     """The races of those that are right."""
     case = s.case
-
-    def run(what: str, contenders: list[tuple[str, Callable[[], object]]]) -> dict[str, Timing]:
-        timings = race(
-            contenders,
-            seconds=budget.seconds,
-            least=budget.least,
-            turn=budget.turn,
-            tick=lambda name: tick(f"{case.body} {case.sizes}, {what}: {name}"),
-        )
-        return {t.who: t for t in timings}
-
     bars = {b.peer: b for b in case.bars}
-    ones = [(c.name, c.forward) for c in (s.own, *who)]
-    special = [b for b in case.bars if b.peer in SPECIAL]
-    ones += _bare(s) if special else []
-    found = run("forward", ones)
-    for bar in special:
-        yield _special(about, s, bar, found)
-    for c in who:
-        yield _figure(about, case, bars[c.name], "forward", found, errors)
-    twos = [(c.name, c.both) for c in (s.own, *who) if c.both is not None]
-    if any(asked for b in bars.values() for _, asked in _asked(b)[1:]) or who:
-        found = run("forward+backward", twos)
+    special = [b for b in case.bars if b.peer in place.special]
+    runs = {"forward": [(c.name, c.forward) for c in (s.own, *who)]}
+    runs["forward+backward"] = [(c.name, c.both) for c in (s.own, *who) if c.both is not None]
+    for what, contenders in runs.items():
+        pace = place.pace(s, what)
+        if what != "forward" and not who and not pace and not any(dict(_asked(b))[what] for b in bars.values()):
+            continue
+
+        def heard(name: str, what: str = what) -> None:
+            tick(f"{case.body} {case.sizes}, {what}: {name}")
+
+        found = {t.who: t for t in place.race([*contenders, *pace], budget, heard)}
+        note = place.note()
+        for bar in special:
+            figure = place.figure(about, s, bar, what, found)
+            if figure is not None:
+                yield _noted(figure, note)
         for c in who:
             if c.name in found:
-                yield _figure(about, case, bars[c.name], "forward+backward", found, errors)
+                yield _noted(_figure(about, s, bars[c.name], what, found, errors), note)
+            else:
+                yield _empty(about, bars[c.name], what, dict(_asked(bars[c.name]))[what], "failed", f"it has no backward: {c.why}")
 
 
-def _figure(about: dict[str, Any], case: Case, bar: Bar, what: str, found: dict[str, Timing], errors: dict[str, Agreement]) -> Figure:
+def _noted(figure: Figure, note: str) -> Figure:
+    """With what the race says of itself."""
+    return figure.model_copy(update={"reason": "; ".join(t for t in (figure.reason, note) if t)}) if note else figure
+
+
+def _figure(about: dict[str, Any], s: Stand, bar: Bar, what: str, found: dict[str, Timing], errors: dict[str, Agreement]) -> Figure:
     """A ratio of two medians."""
-    ours, theirs = found[OWN], found[bar.peer]
+    case, ours, theirs = s.case, found[s.own.name], found[bar.peer]
     value, sense = theirs.median / ours.median, "at least"
     if bar.peer == MINGRU:
         value, sense = ours.median / theirs.median, "at most"
@@ -131,41 +127,6 @@ def _figure(about: dict[str, Any], case: Case, bar: Bar, what: str, found: dict[
     )
 
 
-def _bare(s: Stand) -> list[tuple[str, Callable[[], object]]]:
-    """The machine's own pace: an addition of two arrays as large as the result, and the kernel without what is around it."""
-    import torch
-
-    entries = s.weights.numel() * (2 if s.weights.is_complex() else 1)
-    a, b, h = torch.randn(entries), torch.randn(entries), torch.empty(entries)
-    with torch.no_grad():
-        calls = recorded(lambda: s.layer(**s.x))
-    return [(ADD, lambda: torch.add(a, b, out=h)), (RAW, calls.again)]
-
-
-def _special(about: dict[str, Any], s: Stand, bar: Bar, found: dict[str, Timing]) -> Figure:
-    """Fractions of what the machine can do."""
-    add, ours = found[ADD], found[RAW] if bar.peer == BANDWIDTH else found[OWN]
-    entries = s.weights.numel() * (2 if s.weights.is_complex() else 1)
-    per_ms = 3 * 4 * entries / add.median
-    moved = sum(v.numel() * v.element_size() for v in s.x.values()) + s.weights.numel() * s.weights.element_size()
-    floor = moved / per_ms
-    reason = f"torch.add(out=) moves {per_ms / 1e6:.1f} GB/s"
-    if bar.peer == FLOOR:
-        exps = s.case.exps * s.weights.numel() / EXPONENTIALS * 1e3
-        reason += f"; floors: bytes {floor:.2f} ms, exponentials {exps:.2f} ms"
-        floor = max(floor, exps)
-    return Figure(
-        **about,
-        against=bar.peer,
-        what="forward",
-        value=floor / ours.median,
-        asked=bar.forward,
-        ours=spread(ours),
-        theirs=spread(add),
-        reason=reason,
-    )
-
-
 def _flops(case: Case) -> float:
     """Of the matrix products of one step of one sequence, times both."""
     dims = dict(case.dims)
@@ -179,13 +140,8 @@ def _lstm_flops(case: Case) -> float:
     return 4 * 2 * 2.0 * wide * wide
 
 
-def spread(t: Timing) -> Spread:
-    """A timing as it stands in the report."""
-    return Spread(median=t.median, low=t.low, high=t.high, runs=t.runs)
-
-
 def _asked(bar: Bar) -> list[tuple[str, float | None]]:
-    if bar.peer in SPECIAL:
+    if bar.both is None and bar.peer in (BANDWIDTH, FLOOR):
         return [("forward", bar.forward)]
     return [("forward", bar.forward), ("forward+backward", bar.both)]
 

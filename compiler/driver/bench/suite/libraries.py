@@ -37,7 +37,7 @@ def _nn(kind: str, gates: Sequence[str], back: Sequence[str]) -> Builder:
         import torch
 
         wide = x["x"].shape[-1]
-        module = getattr(torch.nn, kind)(wide, weights.shape[-1], batch_first=True)
+        module = getattr(torch.nn, kind)(wide, weights.shape[-1], batch_first=True, device=x["x"].device, dtype=x["x"].dtype)
         with torch.no_grad():
             for name, value in named(p).items():
                 getattr(module, name).copy_(value)
@@ -75,12 +75,12 @@ def _pararnn(kind: str, gates: Sequence[str], vectors: Mapping[str, str]) -> Bui
         import torch
 
         wide = weights.shape[-1]
-        cell = getattr(pararnn, kind)(x["x"].shape[-1], wide)
+        cell = getattr(pararnn, kind)(x["x"].shape[-1], wide).to(x["x"].device)
         with torch.no_grad():
             held = dict(cell.named_parameters())
             for name, value in named(p).items():
                 held[name].copy_(value)
-        layer = pararnn.ParaRNN(cell, solver="newton").train()
+        layer = pararnn.ParaRNN(cell, solver="newton").to(x["x"].device).train()
         return in_torch("pararnn-torch", lambda x, p: layer(x["x"]), x, held, weights, lambda grads: {**named(grads), "x": grads["x"]})
 
     return build

@@ -7,14 +7,18 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
+from typing import Any, cast
 
 from seqc.compiler.driver.bench.suite.report import Machine
 
-PACKAGES = ("torch", "numpy", "jax", "jaxlib", "transformers", "mambapy", "pararnn-torch")
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "cpu": ("torch", "numpy", "jax", "jaxlib", "transformers", "mambapy", "pararnn-torch"),
+    "gpu": ("torch", "triton", "fla-core", "accelerated-scan", "flashrnn", "mamba-ssm", "transformers", "pararnn-torch"),
+}
 WORTH_SAYING = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve")
 
 
-def describe(threads: int) -> Machine:
+def describe(threads: int, suite: str = "cpu") -> Machine:
     """The machine, the compiler, the versions of everyone, and the load before the run."""
     from seqc.compiler.driver.crash import version
     from seqc.runtime.native.errors import NoCompiler
@@ -26,7 +30,7 @@ def describe(threads: int) -> Machine:
         compiler = why.what
     processor, flags = _processor()
     versions = {"python": platform.python_version(), "seqc": version()}
-    for name in PACKAGES:
+    for name in PACKAGES[suite]:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -39,8 +43,21 @@ def describe(threads: int) -> Machine:
         compiler=compiler,
         versions=versions,
         threads=threads,
+        gpu=_gpu() if suite == "gpu" else "",
         load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,
     )
+
+
+def _gpu() -> str:
+    """The first GPU, its driver's CUDA and cuDNN; what stands in its place."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return "no GPU: kernels interpreted on the CPU"
+    about, cudnn = torch.cuda.get_device_properties(0), cast(Any, torch.backends).cudnn
+    size = about.total_memory / 2**30
+    versions = f"CUDA {torch.version.cuda}, cuDNN {cudnn.version()}"
+    return f"{about.name}, {about.multi_processor_count} multiprocessors, {size:.0f} GiB, {versions}"
 
 
 def instructions() -> set[str]:

@@ -69,6 +69,8 @@ class Machine(Record):
     compiler: str
     versions: dict[str, str]
     threads: int
+    gpu: str = ""
+    """The graphics card, in the suite for one."""
     load: float
     """Load average before the run: above 0.3 figures are loose."""
 

@@ -38,6 +38,7 @@ class Case:
     products the sizes of the matrix products of one step, for time per flop
     flips    share of entries that may differ: thresholds flip on roundings
     needs    an instruction set without which the case is skipped
+    spared   inputs that the backward pass need not read, for the floor
     """
 
     spec: str
@@ -51,6 +52,7 @@ class Case:
     dtype: str = "float32"
     flips: float = 0.0
     needs: str = ""
+    spared: int = 0
 
     @property
     def sizes(self) -> str:

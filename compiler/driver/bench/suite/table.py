@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from seqc.compiler.driver.bench.suite.gpu_rows import ROWS as GPU_ROWS
 from seqc.compiler.driver.bench.suite.report import Figure, Report
-from seqc.compiler.driver.bench.suite.rows import ROWS
+from seqc.compiler.driver.bench.suite.rows import ROWS, Row
 
 HEAD = ("row", "cell", "sizes", "beside", "what", "measured", "asked", "", "ms", "theirs")
 
@@ -67,10 +68,11 @@ def notes(figures: Iterable[Figure]) -> list[str]:
 
 
 def about(report: Report) -> list[str]:
-    """Where and with what, in three lines."""
+    """Where and with what, in three lines; four on a GPU."""
     m = report.machine
     versions = ", ".join(f"{name} {version}" for name, version in m.versions.items())
     return [
+        *([m.gpu] if m.gpu else []),
         f"{report.date}, {report.seconds:.0f} s, `{report.command}`" + (", tiny sizes: no figures" if report.quick else ""),
         f"{m.processor}, {m.cores} cores ({' '.join(m.instructions)}), {m.system}, {m.compiler}; threads: {m.threads}, "
         f"load before: {m.load:.2f}",
@@ -78,8 +80,16 @@ def about(report: Report) -> list[str]:
     ]
 
 
-def markdown(report: Report) -> str:
-    """The whole of `RESULTS.md`."""
+GPU = "# Figures on a GPU"
+"""Where the part about a GPU begins."""
+
+
+def markdown(report: Report, before: str = "") -> str:
+    """The whole of `RESULTS.md`; `before`: what stands there. The suite on processors leaves the part about a GPU as it is, and a run on
+    a GPU replaces the rows it measured there, so that a table can come of several runs."""
+    head, mark, tail = before.partition(GPU)
+    if report.suite == "gpu":
+        return "\n\n".join(part for part in (head.rstrip(), _gpu(report, tail)) if part)
     lines = [
         "# Figures",
         "",
@@ -91,14 +101,34 @@ def markdown(report: Report) -> str:
         f"- {summary(report.figures)}",
     ]
     for row in ROWS:
-        mine = [f for f in report.figures if f.row == row.name]
-        if not mine:
-            continue
-        lines += ["", f"## {row.title}", "", f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
-        lines += ["| " + " | ".join(_columns(f)) + " |" for f in mine]
-        lines += ["", *(f"- {note}" for note in notes(mine))] if notes(mine) else []
-        said = dict.fromkeys(f"{f.subject}, {f.sizes}, {f.what}: {f.reason}" for f in mine if f.reason and f.value is not None)
-        lines += ["", *(f"- {line}" for line in said)] if said else []
+        lines += _section(report, row)
+    return "\n".join(lines) + "\n" + (f"\n{mark}{tail}" if mark else "")
+
+
+def _section(report: Report, row: Row, told: Iterable[str] = ()) -> list[str]:
+    """The table of a row; nothing where it was not measured."""
+    mine = [f for f in report.figures if f.row == row.name]
+    if not mine:
+        return []
+    lines = ["", f"## {row.title}", "", *(f"- {line}" for line in told), *([""] if told else [])]
+    lines += [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
+    lines += ["| " + " | ".join(_columns(f)) + " |" for f in mine]
+    lines += ["", *(f"- {note}" for note in notes(mine))] if notes(mine) else []
+    said = dict.fromkeys(f"{f.subject}, {f.sizes}, {f.what}: {f.reason}" for f in mine if f.reason and f.value is not None)
+    return lines + (["", *(f"- {line}" for line in said)] if said else [])
+
+
+def _gpu(report: Report, before: str) -> str:
+    """The part about a GPU: new rows in the place of old ones, the others as they were; each says when and with what it was measured."""
+    old = {part.split("\n", 1)[0]: f"## {part.rstrip()}" for part in before.split("\n## ")[1:]}
+    lines = [
+        GPU, "",
+        "Written by `seqc bench --suite gpu --rows … --write FILE`, not by hand. Ratio: the peer's time over seqc's, medians of one run in",
+        "one process by the GPU's events, contenders in turns; outputs and gradients compared in the same run before a ratio counts.",
+    ]  # fmt: skip
+    for row in GPU_ROWS:
+        new = _section(report, row, about(report))
+        lines += new if new else ["", old[row.title]] if row.title in old else []
     return "\n".join(lines) + "\n"
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from seqc.compiler.driver.bench.suite.duel import Budget, spread
+from seqc.compiler.driver.bench.suite.place import Budget
 from seqc.compiler.driver.bench.suite.report import Figure
 from seqc.compiler.driver.bench.suite.rows import Row
+from seqc.compiler.driver.bench.suite.spreads import spread
 from seqc.compiler.driver.bench.timing import race
 
 REFERENCE = "reference"
