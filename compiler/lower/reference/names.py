@@ -25,7 +25,8 @@ GLOBAL = frozenset(
 MODULE = frozenset(
     """T_destination add_module adopt apply begun bfloat16 binding buffers build call_super_init child children compile
     complex_dtype const const_default constant cpu cuda descend dims double dtype dump_patches eval execute explain
-    explain_choice extra_repr field_axes float forward get_buffer get_extra_state get_parameter get_submodule half held hole init_state initial ipu levels
+    explain_choice extra_repr
+    field_axes float forward get_buffer get_extra_state get_parameter get_submodule half held hole init_state initial ipu levels
     load_state_dict looks loss losses make make_levels modules module mtia named_buffers named_children named_modules
     named_parameters one_step own parameter parameters place plain_start project range_length register_backward_hook
     register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
