@@ -17,6 +17,7 @@ from seqc.runtime import binding as sizes_of
 from seqc.runtime import calls
 from seqc.runtime.binding import BindingError
 from seqc.runtime.containers import Tree
+from seqc.runtime.native import decode
 from seqc.runtime.newton import Report, Settings, settings
 from seqc.runtime.run import Run, choose, map_state
 from seqc.runtime.running import Running
@@ -66,6 +67,7 @@ class Module(Running):
 
             demand(type(self), backend, scan)
         self.backend = backend
+        self._short = decode.Decoders()
         self.report = Report()
         # what the spec's own schedule says holds where it can: the result is the same
         self.newton = settings(self.SCAN if scan == "auto" else scan)

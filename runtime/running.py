@@ -30,6 +30,7 @@ class Running(Tree):
     LOSSES: ClassVar[type | None] = None
     DECODE: ClassVar[tuple[Any, ...]] = ()
     sizes: dict[str, int]
+    _short: decode.Decoders
 
     def sequence(self, run: Run, *inputs: Any) -> tuple[dict[str, tuple[Any, Axes]], Any, dict[str, Any]]:
         """The whole sequence: outs, the state after it, named values."""
@@ -276,15 +277,15 @@ class Running(Tree):
         watch: Iterable[str] = (),
         step: bool = False,
     ) -> Any:
-        watch = tuple(watch)
-        short = step and bool(self.DECODE) and reset is None and not watch
+        short = step and reset is None and not watch
         if short and (found := decode.step(self, given, state)) is not None:
             return found
+        watch = tuple(watch)
         run, values, packed = self._prepared(given, state, lengths, cu_seqlens, reset, watch, step, False)
         outs, after = self.execute(run, values, state)
         result = self._finished(run, outs, packed, step)
         if short:
-            decode.learn(self, given, state)
+            decode.learn(self, given, state, after)
         if not watch:
             return result, after
         return result, after, self._watched(run, watch, packed, step)

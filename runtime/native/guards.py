@@ -1,0 +1,73 @@
+"""Whether tensors are laid out as others were: type, dtype, shape, steps, device, and nobody looking on.
+
+torch's own guards, which `torch.compile` stands on, answer for all tensors in one call; where a version has none, Python does.
+A guard belongs to the mode it was made in: gradients, inference mode, autocast, `torch.func` and dispatch modes make it fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+try:
+    from torch._C._dynamo.guards import TensorGuards as _Guards
+except ImportError:  # pragma: no cover - another version of torch
+    _Guards = None
+
+try:
+    from torch._C._dynamo.guards import _empty_strided_cpu as _empty
+except ImportError:  # pragma: no cover - another version of torch
+    _empty = None
+
+
+def guard(tensors: Sequence[Tensor]) -> Callable[..., bool]:
+    """A function of as many tensors: whether they are like these."""
+    if _Guards is None or len({id(x) for x in tensors}) < len(tensors):
+        return plain(tensors)
+    made = _Guards(
+        *tensors, dynamic_dims_sizes=[list(x.shape) for x in tensors], dynamic_dims_strides=[list(x.stride()) for x in tensors]
+    )
+    check: Callable[..., bool] = made.check
+    return check
+
+
+def plain(tensors: Sequence[Tensor]) -> Callable[..., bool]:
+    """The same in Python."""
+    wanted = [_layout(x) for x in tensors]
+    mode = _mode()
+
+    def check(*now: Any) -> bool:
+        if _mode() != mode or any(mode[1:]):
+            return False
+        return all(
+            isinstance(x, Tensor) and _layout(x) == layout and not (mode[0] and x.requires_grad)
+            for x, layout in zip(now, wanted, strict=True)
+        )
+
+    return check
+
+
+def _mode() -> tuple[Any, ...]:
+    return (
+        torch.is_grad_enabled(),
+        torch._C._are_functorch_transforms_active(),
+        torch._C._is_tracing(),
+        torch._C._len_torch_dispatch_stack() > 0,
+        torch.is_autocast_enabled("cpu"),
+        torch._C._is_fwd_grad_enabled() and torch.autograd.forward_ad._current_level >= 0,
+    )
+
+
+def _layout(x: Tensor) -> tuple[Any, ...]:
+    return type(x), x.dtype, x.shape, x.stride(), x.device, x.is_conj(), x.is_neg()
+
+
+def maker(shape: tuple[int, ...], steps: tuple[int, ...], dtype: torch.dtype) -> Callable[[], Tensor]:
+    """A function that makes such a tensor, with nothing written in it."""
+    if _empty is not None:
+        fast: Any = _empty
+        return lambda: fast(shape, steps, dtype)
+    return lambda: torch.empty_strided(shape, steps, dtype=dtype, device="cpu")
