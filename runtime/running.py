@@ -31,6 +31,7 @@ class Running(Tree):
     DECODE: ClassVar[tuple[Any, ...]] = ()
     sizes: dict[str, int]
     _short: decode.Decoders
+    _at_once = decode.step
 
     def sequence(self, run: Run, *inputs: Any) -> tuple[dict[str, tuple[Any, Axes]], Any, dict[str, Any]]:
         """The whole sequence: outs, the state after it, named values."""
@@ -277,14 +278,11 @@ class Running(Tree):
         watch: Iterable[str] = (),
         step: bool = False,
     ) -> Any:
-        short = step and reset is None and not watch
-        if short and (found := decode.step(self, given, state)) is not None:
-            return found
         watch = tuple(watch)
         run, values, packed = self._prepared(given, state, lengths, cu_seqlens, reset, watch, step, False)
         outs, after = self.execute(run, values, state)
         result = self._finished(run, outs, packed, step)
-        if short:
+        if step and reset is None and not watch:
             decode.learn(self, given, state, after)
         if not watch:
             return result, after

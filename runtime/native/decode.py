@@ -19,6 +19,7 @@ import math
 import operator
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from weakref import ref
@@ -31,7 +32,8 @@ from seqc.runtime.native.calls import available, seen_through
 from seqc.runtime.native.errors import NativeError
 from seqc.runtime.native.guards import guard, maker
 from seqc.runtime.native.kernel import Kernel
-from seqc.runtime.native.places import Unfit
+from seqc.runtime.native.places import Unfit, contiguous
+from seqc.runtime.native.program import Program
 from seqc.runtime.native.recording import Entry, Recorded
 from seqc.runtime.native.structure import LEAF, Pattern, build, flat, gather, pattern_of
 
@@ -68,91 +70,63 @@ class Decoders:
         return Decoders()
 
 
+@dataclass(frozen=True, slots=True)
 class Bare:
     """What is called, and what it takes and makes.
 
-    take     numbers of the operands whose addresses it takes, in order: inputs, parts of the state, tensors of the module
-    makes    shape, steps and type of each result
     lead, tail   arguments before and behind the addresses
+    take         numbers of the operands whose addresses it takes, in order: inputs, parts of the state, tensors of the module
+    makes        shape, steps and type of each result
+    kept         what must live as long
     """
 
-    __slots__ = ("function", "lead", "tail", "take", "makes", "pack", "kept")
-
-    def __init__(self, function: Any, lead: tuple[Any, ...], tail: tuple[Any, ...], take: Sequence[int], makes: Sequence[Any], kept: Any):
-        self.function, self.lead, self.tail, self.kept = function, lead, tail, kept
-        self.take = tuple(take)
-        self.makes = tuple(maker(*one) for one in makes)
-        self.pack = struct.Struct(f"{len(self.take) + len(self.makes)}P").pack
+    function: Any
+    lead: tuple[Any, ...]
+    tail: tuple[Any, ...]
+    take: tuple[int, ...]
+    makes: tuple[tuple[tuple[int, ...], tuple[int, ...], torch.dtype], ...]
+    kept: Any
 
 
 class Decoder:
-    """One layout of one module's step."""
+    """One layout of one module's step. `call(given, state)`: outs and state after; None where something is not as it was."""
 
-    __slots__ = (
-        "owner", "names", "absent", "pattern", "flat", "holders", "keys", "linked", "links", "expected", "check", "bare", "pick",
-        "outs", "after", "alone", "turns", "recorded", "again", "about",
-    )  # fmt: skip
+    __slots__ = ("owner", "bare", "outs", "after", "turns", "recorded", "about", "call")
 
     def __init__(self, module: Any, given: Mapping[str, Any], state: Any, after: Any) -> None:
         """Raises ValueError, Unfit, TypeError, NativeError where this layout cannot take the short way."""
         self.owner = ref(module)
-        self.names = tuple(k for k, v in given.items() if v is not None)
-        self.absent = tuple(k for k, v in given.items() if v is None)
-        self.pattern = pattern_of(state)
-        self.flat = flat(self.pattern)
-        inputs = {k: given[k] for k in self.names}
-        leaves: list[Any] = []
-        gather(self.pattern, state, leaves)
+        pattern = pattern_of(state)
+        inputs = {k: v for k, v in given.items() if v is not None}
+        absent = [k for k, v in given.items() if v is None]
+        leaves = _leaves(state)
         self.recorded: Recorded | None = None
-        entries: list[Entry] | None = self._kernel(module, inputs, state) if module.DECODE and self.flat and not self.absent else None
+        self.turns: tuple[tuple[int, tuple[int, ...] | None], ...] | None = None
+        entries = self._kernel(module, inputs, state) if module.DECODE and flat(pattern) and not absent else None
         if entries is None:
             later: list[Any] = []
-            if not gather(self.pattern, after, later):
+            if not gather(pattern, after, later):
                 raise Unfit("the state changes its form")
-            found = self.recorded = Recorded(module, inputs, self.absent, self.pattern, later)
-            leaves, entries = later, found.entries
-            self._use(found)
-            self.outs, self.after, self.turns = found.outs, found.after, None
-            self.about = f"one recorded program of {found.program.instructions} instructions"
+            found = self.recorded = Recorded(module, inputs, absent, pattern, later)
+            entries, leaves = found.entries, found.layout[len(inputs) :]
+            self.bare = _bare(found.program)
+            self.outs, self.after = found.outs, found.after
+            self.about = f"one call of a recorded program, {found.program.instructions} instructions"
         # only what is read is looked at, and what says the module's own type
-        live = len(self.names) + len(leaves)
-        like = (module._buffers, "_like")
+        live = len(inputs) + len(leaves)
         read = sorted({i for i in self.bare.take if i >= live})
         moved = {**{i: i for i in range(live)}, **{i: live + n for n, i in enumerate(read)}}
-        self.pick = tuple(moved[i] for i in self.bare.take)
-        kept = [entries[i - live] for i in read] + [like]
-        self.holders, self.keys = tuple(holder for holder, _ in kept), tuple(key for _, key in kept)
-        values = [*inputs.values(), *leaves, *(holder[key] for holder, key in kept)]
-        if len({id(x) for x in values}) < len(values) or any(x.device.type != "cpu" for x in values):
-            raise Unfit("one tensor twice, or on another device")
-        self.check = guard(values)
-        self.alone = self.outs is LEAF
-        self._link(module, kept)
-        self.again = module.backend, choice.reference, choice.auto
-
-    def _link(self, module: Any, kept: Sequence[Entry]) -> None:
-        """What must still be the same objects: the parts of the module, whether they are in training, tensors kept twice."""
-        links: list[tuple[Any, str, Any]] = []
-        read = {id(holder[key]): (holder, key) for holder, key in kept}
-        for part in module.modules():
-            links += [(part._modules, name, child) for name, child in part._modules.items()]
-            if hasattr(part, "TABLE"):
-                links.append((part.__dict__, "training", part.training))
-            for holder in (part._parameters, part._buffers):
-                twice = [(k, v) for k, v in holder.items() if v is not None and id(v) in read and read[id(v)] != (holder, k)]
-                for key, value in twice:
-                    links += [(holder, key, value), (*read[id(value)], value)]
-        self.links = tuple(one[0] for one in links)
-        self.linked = tuple(one[1] for one in links)
-        self.expected = tuple(one[2] for one in links)
-
-    def _use(self, found: Recorded) -> None:
-        program = found.program
-        self.bare = Bare(program.function, (program.address,), (), program.given, program.shapes, program)
+        kept: list[Entry] = [*(entries[i - live] for i in read), (module._buffers, "_like")]
+        values = [*(inputs.values() if self.recorded is None else self.recorded.layout[: len(inputs)]), *leaves]
+        values += [holder[key] for holder, key in kept]
+        if any(x.device.type != "cpu" for x in values):
+            raise Unfit("a tensor on another device")
+        places = [i for i, v in enumerate(given.values()) if v is not None]
+        self.call = self._caller(module, pattern, places, kept, guard(values), [moved[i] for i in self.bare.take], len(values))
 
     def _kernel(self, module: Any, given: Mapping[str, Any], state: Any) -> list[Entry] | None:
         """The class's own kernel; None where this layout is not for it."""
-        text, about, operands, rows, carries = module.DECODE
+        _, _, operands, rows, carries = module.DECODE
         kernel = kernel_of(module.DECODE)
         values = [*given.values(), *state]
         if any(v.dtype != module.dtype for v in values) or len({v.shape[:1] for v in values}) != 1 or not values[0].shape[:1]:
@@ -181,76 +155,106 @@ class Decoder:
                 return None
         plan = kernel._forward_plan(tensors, [module.dtype] * kernel.rows, False, True)
         wanted = [r for r in plan.results if r is not None]
-        if plan.fixes or any(plan.shares) or len(wanted) != kernel.rows + kernel.lasts or any(r is None for r in plan.results):
+        if plan.fixes or any(plan.shares) or len(wanted) != len(plan.results) or len(wanted) != kernel.rows + kernel.lasts:
             return None
         numbers = (ctypes.c_double * len(plan.numbers))(*(tensors[i] for i in plan.numbers)) if plan.numbers else None
-        makes = [(shape, _steps(shape), dtype) for shape, dtype in wanted]
-        self.bare = Bare(plan.function, (plan.sizes,), (plan.steps, numbers, 1), take, makes, plan)
+        makes = tuple((shape, contiguous(shape), dtype) for shape, dtype in wanted)
+        self.bare = Bare(plan.function, (plan.sizes,), (plan.steps, numbers, 1), tuple(take), makes, plan)
         places = {field: (kernel.rows + i, _turned(order)) for i, (field, order) in enumerate(carries)}
         turns = [*((r[0], _turned(r[1:])) for r in rows), *(places[n] for n in fields)]
         self.turns = None if turns == [(i, None) for i in range(len(turns))] else tuple(turns)
         self.outs = (module.OUTS, *(LEAF for _ in rows)) if len(rows) > 1 else LEAF
         self.after = (type(state), *(LEAF for _ in fields))
-        self.about = "one kernel"
+        self.about = "one call of one kernel"
         return entries
 
-    def run(self, bare: Bare, addresses: bytes) -> int:
-        """The compiled call."""
-        answer: int = bare.function(*bare.lead, addresses, *bare.tail)
-        return answer
+    def _caller(
+        self, module: Any, pattern: Pattern, places: list[int], kept: list[Entry], check: Callable[..., bool], take: list[int], count: int
+    ) -> Callable[[Sequence[Any], Any], Any]:
+        """The call, everything that it needs at hand."""
+        links = _links(module, kept)
+        parts, names, expected = (tuple(one[i] for one in links) for i in range(3))
+        holders, keys = tuple(holder for holder, _ in kept), tuple(key for _, key in kept)
+        width = len(module.TABLE.inputs)
+        absent = [i for i in range(width) if i not in places]
+        simple, kind = flat(pattern), pattern[0] if isinstance(pattern, tuple) else None
+        outs, after, turns, one = self.outs, self.after, self.turns, self.outs is LEAF
+        # operands in the order of the call; those that are looked at alone stand behind them
+        pick = None if take == list(range(len(take))) else operator.itemgetter(*take) if len(take) > 1 else lambda v: (v[take[0]],)
+        first = len(take) if pick is None else None
+        shapes, steps, types = ([made[i] for made in self.bare.makes] for i in range(3))
+        pack = struct.Struct(f"{len(take) + len(shapes)}P").pack
+        get, same, address, tuple_of, make = GET, operator.is_, Tensor.data_ptr, TUPLE, maker()
 
-    def __call__(self, module: Any, given: Mapping[str, Any], state: Any) -> Any:
-        """The outs and the state after; None where something is not as it was."""
-        values = [given[name] for name in self.names]
-        if self.flat:
-            if type(state) is not self.pattern[0]:
+        def call(given: Sequence[Any], state: Any) -> Any:
+            if simple:
+                if type(state) is not kind:
+                    return None
+                values = [*given, *state]
+            else:
+                values = [*given]
+                if not gather(pattern, state, values):
+                    return None
+            if absent:
+                if any(given[i] is not None for i in absent):
+                    return None
+                values = [*(given[i] for i in places), *values[width:]]
+            values += map(get, holders, keys)
+            if len(values) != count or not check(*values) or not all(map(same, map(get, parts, names), expected)):
                 return None
-            values += state
-        elif not gather(self.pattern, state, values):
-            return None
-        values += map(_get, self.holders, self.keys)
-        if not self.check(*values) or not all(map(_is, map(_get, self.links, self.linked), self.expected)):
-            return None
-        for name in self.absent:
-            if given[name] is not None:
-                return None
-        addresses = list(map(_address, values))
-        bare = self.bare
-        while True:
-            made = [make() for make in bare.makes]
-            answer = self.run(bare, bare.pack(*[addresses[i] for i in self.pick], *map(_address, made)))
-            if not answer:
-                break
-            if answer != CHANGED or self.recorded is None or not self._renew():
-                return None
-            bare = self.bare
-        if self.turns is not None:
-            made = [made[i] if order is None else made[i].permute(order) for i, order in self.turns]
-        if self.alone and self.flat:
-            return made[0], _tuple(self.after[0], made[1:])
-        left = iter(made)
-        return build(self.outs, left), build(self.after, left)
+            addresses = [*map(address, pick(values) if pick is not None else values[:first])]
+            while True:
+                made = [*map(make, shapes, steps, types)]
+                bare = self.bare
+                answer = bare.function(*bare.lead, pack(*addresses, *map(address, made)), *bare.tail)
+                if not answer:
+                    break
+                if answer != CHANGED or not self.renew():
+                    return None
+            if turns is not None:
+                made = [made[i] if order is None else made[i].permute(order) for i, order in turns]
+            if one and simple:
+                return made[0], tuple_of(kind, made[1:])
+            left = iter(made)
+            return build(outs, left), build(after, left)
 
-    def _renew(self) -> bool:
+        return call
+
+    def renew(self) -> bool:
         """Makes anew what follows from the parameters alone."""
-        assert self.recorded is not None
+        if self.recorded is None:
+            return False
         try:
-            self.recorded.program = self.recorded.renewed()
+            self.bare = _bare(self.recorded.renewed())
         except (Unfit, RuntimeError, ValueError):
             return False
-        self._use(self.recorded)
         return True
 
 
+def _bare(program: Program) -> Bare:
+    return Bare(program.function, (program.address,), (), program.given, program.shapes, program)
+
+
+def _links(module: Any, kept: Sequence[Entry]) -> list[tuple[Any, str, Any]]:
+    """What must still be the same objects: who runs, the parts of the module, whether they are in training, tensors kept twice."""
+    links: list[tuple[Any, str, Any]] = [(module.__dict__, "backend", module.backend)]
+    links += [(choice.__dict__, word, getattr(choice, word)) for word in ("reference", "auto")]
+    read = {id(holder[key]): (holder, key) for holder, key in kept}
+    for part in module.modules():
+        links += [(part._modules, name, child) for name, child in part._modules.items()]
+        if hasattr(part, "TABLE"):
+            links.append((part.__dict__, "training", part.training))
+        for holder in (part._parameters, part._buffers):
+            for key, value in holder.items():
+                if value is not None and id(value) in read and (read[id(value)][0] is not holder or read[id(value)][1] != key):
+                    links += [(holder, key, value), (*read[id(value)], value)]
+    return links
+
+
+GET: Any = dict.get
+TUPLE: Any = tuple.__new__
 CHANGED = 2
 """What a program answers where a parameter has changed from which something was made once."""
-
-_get, _is, _address, _tuple = dict.get, operator.is_, Tensor.data_ptr, tuple.__new__
-
-
-def _steps(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
-
 
 def _number(module: Any, tree: Any) -> float:
     """A number made of sizes and consts."""
@@ -291,14 +295,13 @@ def _holder(module: Any, path: str) -> Entry:
     return module._parameters, last
 
 
-def step(module: Any, given: Mapping[str, Any], state: Any) -> Any:
-    """Outs and state after one step the short way; None where it has to go the long way."""
-    held: Decoders = module._short
-    if not held.list or torch.compiler.is_compiling() or torch._C._len_torch_function_stack():
+def step(module: Any, given: Sequence[Any], state: Any, reset: Any = None, watch: Any = ()) -> Any:
+    """Outs and state after one step the short way, `given` all inputs; None where it has to go the long way."""
+    if reset is not None or watch or torch.compiler.is_compiling() or torch._C._len_torch_function_stack():
         return None
-    again = (module.backend, choice.reference, choice.auto)
+    held: Decoders = module._short
     for i, decoder in enumerate(held.list):
-        if decoder.again == again and decoder.owner() is module and (found := decoder(module, given, state)) is not None:
+        if decoder.owner() is module and (found := decoder.call(given, state)) is not None:
             if i:
                 held.list = [decoder, *(d for d in held.list if d is not decoder)]
             return found
@@ -315,15 +318,18 @@ def learn(module: Any, given: Mapping[str, Any], state: Any, after: Any) -> None
     except TypeError:
         return
     if now != later or any(v is not None and not isinstance(v, Tensor) for v in given.values()):
-        return  # the state still grows into its form
+        held.why = "the state has another form after the step"
+        return
     held.tries += 1
     try:
-        made = Decoder(module, given, state, after)
+        made = [Decoder(module, given, state, after)]
+        if made[0].recorded is not None and not made[0].recorded.steady:
+            made.append(Decoder(module, given, state, build(pattern_of(after), iter([x.contiguous() for x in _leaves(after)]))))
     except (NativeError, Unfit, ValueError, KeyError, AttributeError, TypeError) as why:
         held.why = str(why)
         return
     held.why = ""
-    held.list = [made, *islice((d for d in held.list if d.owner() is module), DECODERS - 1)]
+    held.list = [*made, *islice((d for d in held.list if d.owner() is module), DECODERS - len(made))]
 
 
 def _other_way(module: Any) -> bool:
@@ -343,7 +349,11 @@ def _other_way(module: Any) -> bool:
     )
 
 
-def _shapes(state: Any) -> list[tuple[int, ...]]:
-    found: list[Any] = []
+def _leaves(state: Any) -> list[Tensor]:
+    found: list[Tensor] = []
     gather(pattern_of(state), state, found)
-    return [tuple(x.shape) for x in found]
+    return found
+
+
+def _shapes(state: Any) -> list[tuple[int, ...]]:
+    return [tuple(x.shape) for x in _leaves(state)]

@@ -12,15 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-try:
-    from torch._C._dynamo.guards import TensorGuards as _Guards
-except ImportError:  # pragma: no cover - another version of torch
-    _Guards = None
-
-try:
-    from torch._C._dynamo.guards import _empty_strided_cpu as _empty
-except ImportError:  # pragma: no cover - another version of torch
-    _empty = None
+_found: Any = getattr(getattr(torch._C, "_dynamo", None), "guards", None)
+_Guards: Any = getattr(_found, "TensorGuards", None)
+_empty: Any = getattr(_found, "_empty_strided_cpu", None)
 
 
 def guard(tensors: Sequence[Tensor]) -> Callable[..., bool]:
@@ -65,9 +59,9 @@ def _layout(x: Tensor) -> tuple[Any, ...]:
     return type(x), x.dtype, x.shape, x.stride(), x.device, x.is_conj(), x.is_neg()
 
 
-def maker(shape: tuple[int, ...], steps: tuple[int, ...], dtype: torch.dtype) -> Callable[[], Tensor]:
-    """A function that makes such a tensor, with nothing written in it."""
+def maker() -> Callable[[Any, Any, Any], Tensor]:
+    """A function that makes a tensor of a shape, steps and a type, with nothing written in it."""
     if _empty is not None:
-        fast: Any = _empty
-        return lambda: fast(shape, steps, dtype)
-    return lambda: torch.empty_strided(shape, steps, dtype=dtype, device="cpu")
+        fast: Callable[..., Tensor] = _empty
+        return fast
+    return lambda shape, steps, dtype: torch.empty_strided(shape, steps, dtype=dtype, device="cpu")

@@ -92,7 +92,7 @@ class Tape:
 
     instructions: list[Instruction] = field(default_factory=list)
     buffers: list[Buffer] = field(default_factory=list)
-    numbers: dict[tuple[str, float, float], Place] = field(default_factory=dict)
+    numbers: dict[tuple[str, str], Place] = field(default_factory=dict)
 
 
 def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
@@ -103,6 +103,28 @@ def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
         out.append(step)
         step *= max(1, n)
     return tuple(reversed(out))
+
+
+def dense_steps(shape: Sequence[int], steps: Sequence[int]) -> tuple[int, ...]:
+    """These steps, where the entries lie side by side in some order; else those of rows one behind the other."""
+    step = 1
+    for n, s in sorted(zip(shape, steps, strict=True), key=lambda one: one[1]):
+        if n != 1:
+            if s != step:
+                return contiguous(shape)
+            step *= n
+    return tuple(steps)
+
+
+def apart(shape: Sequence[int], steps: Sequence[int]) -> tuple[int, ...]:
+    """These steps, where no two entries share a place; else those of rows one behind the other."""
+    reach = 0
+    for n, s in sorted(zip(shape, steps, strict=True), key=lambda one: one[1]):
+        if n != 1:
+            if s <= reach:
+                return contiguous(shape)
+            reach += (n - 1) * s
+    return tuple(steps)
 
 
 def span(x: Tensor) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,9 +18,9 @@ import torch
 from torch import Tensor
 
 from seqc.runtime.native.library import Library, load
-from seqc.runtime.native.places import Buffer, Instruction, Place, Tape, Unfit, contiguous
+from seqc.runtime.native.places import Buffer, Instruction, Place, Tape, Unfit
 
-SAME, ENTRIES, FOLD, PRODUCT, PRODUCT_C, GATHER = range(6)
+SAME, ENTRIES, FOLD, PRODUCT, PRODUCT_C, GATHER, SOLVE = range(7)
 _FOLDS = {"sum": 0, "max": 1, "min": 2}
 _ALIGN = 64
 
@@ -54,19 +55,25 @@ class Program:
 
 
 def assembled(
-    tape: Tape, results: Sequence[tuple[Place, torch.dtype]], operands: Sequence[Tensor], value: Callable[[Buffer], Tensor], real: torch.dtype
+    tape: Tape,
+    results: Sequence[tuple[Place, torch.dtype, tuple[int, ...]]],
+    operands: Sequence[Tensor],
+    value: Callable[[Buffer], Tensor],
+    real: torch.dtype,
 ) -> Program:
-    """The program. `value` of a held buffer is the tensor that it begins with now. Raises Unfit, NoCompiler, CompileFailed."""
+    """The program. `results` with the steps that they are handed back with; `value` of a held buffer: the tensor it begins with now.
+
+    Raises Unfit, NoCompiler, CompileFailed.
+    """
     function, names = library(real)
     instructions = list(tape.instructions)
     shapes, taken = [], {}
-    for i, (place, dtype) in enumerate(results):
-        steps = _own(place) if id(place.buffer) not in taken else None
+    for i, (place, dtype, steps) in enumerate(results):
         shape = place.shape
-        if steps is None:
-            steps = contiguous(shape)
+        if id(place.buffer) in taken or not _own(place, steps):
             target = Buffer("result", 2, 0, 0)
-            instructions.append(Instruction("entries", [Place(target, 0, shape, steps, place.kind, place.width), place], (_copy(place.kind),)))
+            to = Place(target, 0, shape, steps, place.kind, place.width)
+            instructions.append(Instruction("entries", [to, place], (f"copy_{place.kind}{place.kind}",)))
         else:
             target = place.buffer
         taken[id(target)] = i
@@ -110,21 +117,10 @@ def _bytes_of(x: Tensor) -> Tensor:
     return (torch.view_as_real(flat).reshape(-1) if flat.is_complex() else flat).view(torch.uint8)
 
 
-def _copy(kind: str) -> str:
-    return f"copy_{kind}{kind}"
-
-
-def _own(place: Place) -> tuple[int, ...] | None:
-    """The steps of a result that is a whole buffer of its own; None where it has to be copied."""
-    if place.buffer.what != "memory" or place.offset:
-        return None
-    step = 1
-    for n, s in sorted(zip(place.shape, place.steps, strict=True), key=lambda one: one[1]):
-        if n != 1:
-            if s != step:
-                return None
-            step *= n
-    return place.steps if step * place.width == place.buffer.size else None
+def _own(place: Place, steps: tuple[int, ...]) -> bool:
+    """Whether a result is a whole buffer of its own, with these steps."""
+    own = place.buffer.what == "memory" and not place.offset
+    return own and place.steps == steps and math.prod(place.shape) * place.width == place.buffer.size
 
 
 def _needed(instructions: Sequence[Instruction], wanted: set[int]) -> list[Instruction]:
@@ -194,6 +190,12 @@ def _encoded(it: Instruction, address: Callable[[Place], list[int]], names: dict
             depth, term = it.numbers
             out = [PRODUCT if it.what == "product" else PRODUCT_C, *it.places[0].shape, depth, int(term)]
             for p in (*it.places, *([] if term else [it.places[0]])):
+                out += [*address(p), *p.steps]
+            return out
+        case "solve":
+            to, matrix = it.places
+            out = [SOLVE, *to.shape]
+            for p in (matrix, to):
                 out += [*address(p), *p.steps]
             return out
         case _:

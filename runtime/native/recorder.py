@@ -46,7 +46,8 @@ class Recorder(TorchDispatchMode):
         self.translate = Translator(self.tape, self.place, self.fresh)
         self.reads: set[int] = set()
         for i, x in enumerate(self.operands):
-            buffer = Buffer("operand", 2 if i < live else 1, x.data_ptr(), span(x), slot=i, after=frozenset() if i < live else frozenset((i,)))
+            level, after = (2, frozenset[int]()) if i < live else (1, frozenset((i,)))
+            buffer = Buffer("operand", level, x.data_ptr(), span(x), slot=i, after=after)
             others = self.known.setdefault(_storage(x), [])
             if any(b.base < buffer.base + buffer.size and buffer.base < b.base + b.size for b in others):
                 raise Unfit("tensors that share memory")
@@ -134,6 +135,8 @@ class Recorder(TorchDispatchMode):
         else:
             self.mark(given)
             self.translate.run(name, func, args, kwargs, made)
+            if name.endswith("_ex"):
+                self.add(results[-1], 0)  # whether it went well: a program that does not answers so
         return made
 
     def packed(self, args: Any, kwargs: Any) -> tuple[list[Any], Any]:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seqc.runtime.containers import Tree
 from seqc.runtime.native import choice
-from seqc.runtime.native.places import Buffer, Unfit
+from seqc.runtime.native.places import Buffer, Unfit, apart, dense_steps
 from seqc.runtime.native.program import Program, assembled
 from seqc.runtime.native.recorder import Recorder
 from seqc.runtime.native.structure import Pattern, build, gather, pattern_of
@@ -33,26 +33,42 @@ Entry = tuple[dict[str, Any], str]
 class Recorded:
     """One recorded step. `operands`: inputs, parts of the state, then the tensors of the module at `entries`."""
 
-    __slots__ = ("program", "entries", "outs", "after", "live", "_recorder", "_results", "_real")
+    __slots__ = ("program", "entries", "outs", "after", "live", "layout", "steady", "_recorder", "_results", "_real")
 
     def __init__(self, module: Any, given: Mapping[str, Tensor], absent: Sequence[str], pattern: Pattern, leaves: Sequence[Tensor]) -> None:
         """Raises Unfit, NoCompiler, CompileFailed."""
         _fit(module)
-        real: torch.dtype = module.dtype
-        if real not in (torch.float32, torch.float64):
-            raise Unfit(f"{str(real).removeprefix('torch.')} arithmetic")
-        entries = _entries(module)
-        copies = [_copied(x) for x in (*given.values(), *leaves)]
-        self.live = len(copies)
-        operands = [*copies, *(holder[key] for holder, key in entries)]
-        inputs = {**dict(zip(given, copies, strict=False)), **dict.fromkeys(absent)}
-        state = build(pattern, iter(copies[len(given) :]))
-        recorder = Recorder(operands, self.live, real)
-        recorder.translate.width = real.itemsize
+        self._real: torch.dtype = module.dtype
+        if self._real not in (torch.float32, torch.float64):
+            raise Unfit(f"{str(self._real).removeprefix('torch.')} arithmetic")
+        self.entries = _entries(module)
+        self.live = len(given) + len(leaves)
+        self.layout = [_copied(x) for x in (*given.values(), *leaves)]
+        made, outs = self._recorded(module, given, absent, pattern)
+        if self.after != pattern:
+            raise Unfit("the state changes its form")
+        # a state is handed back laid out as the next step takes it
+        wanted = [*(dense_steps(x.shape, x.stride()) for x in made[:outs]), *(apart(x.shape, x.stride()) for x in leaves)]
+        self._results = [(self._recorder.place(x), x.dtype, by) for x, by in zip(made, wanted, strict=True)]
+        self.steady = all(x.stride() == by for x, by in zip(leaves, wanted[outs:], strict=True))
+        operands = self._operands()
+        self.program = self._assembled(operands)
+        self._proved(operands, made)
+        self._recorder.forget()
+
+    def _operands(self) -> list[Tensor]:
+        return [*self.layout, *(holder[key] for holder, key in self.entries)]
+
+    def _recorded(self, module: Any, given: Mapping[str, Tensor], absent: Sequence[str], pattern: Pattern) -> tuple[list[Tensor], int]:
+        """Runs the reference's step: all results, and how many of them are outs."""
+        inputs = {**dict(zip(given, self.layout, strict=False)), **dict.fromkeys(absent)}
+        state = build(pattern, iter(self.layout[len(given) :]))
+        self._recorder = Recorder(self._operands(), self.live, self._real)
+        self._recorder.translate.width = self._real.itemsize
         with _turn, torch.no_grad():
             before, choice.reference = choice.reference, True
             try:
-                with recorder:
+                with self._recorder:
                     result, after = _stepped(module, inputs, state)
             finally:
                 choice.reference = before
@@ -62,14 +78,9 @@ class Recorded:
             raise Unfit(str(why)) from None
         made: list[Tensor] = []
         gather(self.outs, result, made)
+        outs = len(made)
         gather(self.after, after, made)
-        self._real = real
-        self._results = [(recorder.place(x), x.dtype) for x in made]
-        self._recorder = recorder
-        self.entries = entries
-        self.program = self._assembled(operands)
-        self._proved(operands, made)
-        recorder.forget()
+        return made, outs
 
     def _assembled(self, operands: Sequence[Tensor], now: Mapping[int, Tensor] | None = None) -> Program:
         def value(b: Buffer) -> Tensor:
@@ -80,7 +91,7 @@ class Recorded:
 
     def renewed(self) -> Program:
         """The program after parameters have changed."""
-        operands = [*self._recorder.operands[: self.live], *(holder[key] for holder, key in self.entries)]
+        operands = self._operands()
         with torch.no_grad():
             return self._assembled(operands, self._recorder.again(operands))
 
@@ -126,9 +137,10 @@ def _entries(module: Any) -> list[Entry]:
 
 def _copied(x: Tensor) -> Tensor:
     """The same numbers in memory of their own, laid out the same way."""
-    made = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
-    if any(s == 0 and n > 1 for n, s in zip(x.shape, x.stride(), strict=True)):
-        one = tuple(slice(0, 1) if s == 0 else slice(None) for s in x.stride())
+    steps = x.stride()
+    made = torch.empty_strided(x.shape, steps, dtype=x.dtype, device=x.device)
+    if any(s == 0 and n > 1 for n, s in zip(x.shape, steps, strict=True)):
+        one = tuple(slice(0, 1) if s == 0 else slice(None) for s in steps)
         made[one].copy_(x[one])
     else:
         made.copy_(x)

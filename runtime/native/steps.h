@@ -1,7 +1,7 @@
 /* Recorded steps: a list of small tensor instructions, run one after the other by one call (see runtime/native/recording.py).
  *
  * A unit defines SEQC_REAL (32 or 64), then includes this. `seqc_steps(program, given)` runs a program on the addresses given; it
- * answers 0, 1 where an index is out of its range, 2 where a guarded parameter has changed, 3 without memory.
+ * answers 0, 1 where an index is out of its range or a matrix has no inverse, 2 where a guarded parameter has changed, 3 without memory.
  *
  *     program     [addresses given, addresses held, bytes of memory, instructions, busy, memory, held addresses ..., instructions ...]
  *     instruction [its length, what, ...], `what` one of the numbers below
@@ -350,9 +350,45 @@ static int gather(const int64_t *c, char **base) {
     return 0;
 }
 
+/* ---- systems of equations: [sets, size, columns, matrix, right sides (which become the solution), each as in a product], by
+ * elimination with pivots; the matrix is used up ---- */
+static int solve(const int64_t *c, char **base) {
+    const int64_t S = c[0], n = c[1], m = c[2], *a = c + 3, *b = a + 5;
+    for (int64_t q = 0; q < S; q++) {
+        R *A = (R *)(base[a[0]] + a[1]) + q * a[2], *X = (R *)(base[b[0]] + b[1]) + q * b[2];
+        for (int64_t k = 0; k < n; k++) {
+            int64_t best = k;
+            for (int64_t i = k + 1; i < n; i++)
+                if (SF(abs)(A[i * a[3] + k * a[4]]) > SF(abs)(A[best * a[3] + k * a[4]])) best = i;
+            const R pivot = A[best * a[3] + k * a[4]];
+            if (pivot == 0 || pivot != pivot) return 1;
+            for (int64_t j = 0; j < n; j++) {
+                R *u = &A[k * a[3] + j * a[4]], *v = &A[best * a[3] + j * a[4]], t = *u;
+                *u = *v, *v = t;
+            }
+            for (int64_t j = 0; j < m; j++) {
+                R *u = &X[k * b[3] + j * b[4]], *v = &X[best * b[3] + j * b[4]], t = *u;
+                *u = *v, *v = t;
+            }
+            for (int64_t i = k + 1; i < n; i++) {
+                const R f = A[i * a[3] + k * a[4]] / pivot;
+                for (int64_t j = k + 1; j < n; j++) A[i * a[3] + j * a[4]] = SF(fma)(-f, A[k * a[3] + j * a[4]], A[i * a[3] + j * a[4]]);
+                for (int64_t j = 0; j < m; j++) X[i * b[3] + j * b[4]] = SF(fma)(-f, X[k * b[3] + j * b[4]], X[i * b[3] + j * b[4]]);
+            }
+        }
+        for (int64_t k = n - 1; k >= 0; k--)
+            for (int64_t j = 0; j < m; j++) {
+                R v = X[k * b[3] + j * b[4]];
+                for (int64_t i = k + 1; i < n; i++) v = SF(fma)(-A[k * a[3] + i * a[4]], X[i * b[3] + j * b[4]], v);
+                X[k * b[3] + j * b[4]] = v / A[k * a[3] + k * a[4]];
+            }
+    }
+    return 0;
+}
+
 /* ---- the program ---- */
 
-enum { SAME, ENTRIES_OF, FOLD, PRODUCT_R, PRODUCT_C, GATHER };
+enum { SAME, ENTRIES_OF, FOLD, PRODUCT_R, PRODUCT_C, GATHER, SOLVE };
 
 static int run(const int64_t *c, int64_t count, char **base) {
     for (int64_t i = 0; i < count; i++, c += c[0]) {
@@ -364,6 +400,7 @@ static int run(const int64_t *c, int64_t count, char **base) {
         case PRODUCT_R: product(x, base); break;
         case PRODUCT_C: product_c(x, base); break;
         case GATHER: if (gather(x, base)) return 1; break;
+        case SOLVE: if (solve(x, base)) return 1; break;
         }
     }
     return 0;

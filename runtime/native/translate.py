@@ -98,9 +98,8 @@ class Translator:
 
     def number(self, value: Any, kind: str) -> Place:
         """A number as a place without dimensions."""
-        real, imag = (value.real, value.imag) if isinstance(value, complex) else (float(value), 0.0)
-        key = (kind, math.copysign(1.0, real) if real == 0 else 2.0, 0.0) if real == 0 else (kind, real, imag)
-        held = self.tape.numbers.get(key) if real == real else None
+        key = (kind, repr(complex(value)))
+        held = self.tape.numbers.get(key)
         if held is None:
             dtype = {"b": torch.bool, "i": torch.int64, "r": _real(self.width), "c": _real(self.width).to_complex()}[kind]
             x = torch.full((), value, dtype=dtype)

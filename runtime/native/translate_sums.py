@@ -94,7 +94,7 @@ def _layer_norm(t: Translator, into: Into, g: Given, made: Any) -> None:
     parts = [(f, g.get(k)) for f, k in (("mul", "weight"), ("add", "bias")) if g.get(k) is not None]
     found = t.emit("mul", t.temporary(x.shape, "r") if parts else into(), centred, scale)
     for i, (function, part) in enumerate(parts):
-        found = t.emit(function, into() if i == len(parts) - 1 else t.temporary(x.shape, "r"), found, t.place(part))
+        found = t.emit(function, into() if i == len(parts) - 1 else t.temporary(x.shape, "r"), found, t.term(part, "r"))
 
 
 def _product(t: Translator, out: Place, left: Place, right: Place, term: Place | None = None) -> None:
@@ -180,8 +180,20 @@ def _gather(t: Translator, into: Into, g: Given, made: Tensor) -> None:
     t.tape.instructions.append(Instruction("gather", [to, walked, index], (len(to.shape), numbers)))
 
 
+def _solve(t: Translator, into: Into, g: Given, made: Any) -> None:
+    a, b = t.place(g["A"]), t.place(g["B"])
+    size, columns = b.shape[-2:] if len(b.shape) > 1 else (0, 0)
+    if not g.get("left", True) or len(a.shape) != len(b.shape) or len(a.shape) < 2 or a.shape[-1] != size or a.kind + b.kind != "rr":
+        raise Unfit("a system of equations of this kind")
+    sets = math.prod(b.shape[:-2])
+    used, found = t.one("copy_rr", a), t.one("copy_rr", b)
+    t.tape.instructions.append(Instruction("solve", [found.laid((sets, size, columns)), used.laid((sets, size, size))]))
+    t.emit("copy_rr", into(), found)
+
+
 SUMS: dict[str, Any] = {
     "sum": _folded("sum"), "mean": _folded("sum", True), "amax": _folded("max"), "amin": _folded("min"), "_softmax": _softmax,
     "_log_softmax": _log_softmax, "native_layer_norm": _layer_norm, "mm": _mm, "bmm": _bmm, "addmm": _addmm, "baddbmm": _baddbmm,
     "mv": _mv, "dot": _dot, "embedding": _embedding, "index_select": _index_select, "index": _index, "gather": _gather,
+    "_linalg_solve_ex": _solve,
 }  # fmt: skip
