@@ -318,8 +318,10 @@ class Module(Running):
         yield from heads
 
     def explain(self) -> str:
-        """What runs, and why."""
-        return self.REPORT or f"{self.TABLE.name}: the reference, one step after the other"
+        """What runs, and why; after steps were run, how those of the last layout run."""
+        report = self.REPORT or f"{self.TABLE.name}: the reference, one step after the other"
+        told = decode.told(self)
+        return f"{report}\n{told}" if told else report
 
     def extra_repr(self) -> str:
         return ", ".join(f"{k}={v}" for k, v in self.dims.items())

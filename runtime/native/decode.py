@@ -19,7 +19,7 @@ import math
 import operator
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 from weakref import ref
@@ -61,7 +61,7 @@ class Decoders:
     def __init__(self) -> None:
         self.list: list[Decoder] = []
         self.tries = 0
-        self.why = "no step has been run"
+        self.why = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Decoders, ())
@@ -306,6 +306,33 @@ def step(module: Any, given: Sequence[Any], state: Any, reset: Any = None, watch
                 held.list = [decoder, *(d for d in held.list if d is not decoder)]
             return found
     return None
+
+
+def told(module: Any) -> str:
+    """How steps run, as a sentence; "" where none has been run without gradients."""
+    held: Decoders = module._short
+    if held.list and not held.why:
+        return f"`step`, without gradients: {held.list[0].about}"
+    return f"`step` runs operation by operation: {held.why}" if held.why else ""
+
+
+def raw(module: Any, given: Sequence[Any], state: Any) -> tuple[Any, tuple[Any, ...], Any] | None:
+    """The bare call of one step: function, arguments, and what must be kept meanwhile; None where steps go the long way."""
+    held: Decoders = module._short
+    if not held.list:
+        return None
+    bare, heard = held.list[0].bare, []
+
+    def noted(*arguments: Any) -> Any:
+        heard.append(arguments)
+        return bare.function(*arguments)
+
+    held.list[0].bare = replace(bare, function=noted)
+    try:
+        made = step(module, given, state)
+    finally:
+        held.list[0].bare = bare
+    return (bare.function, heard[-1], (made, given, state)) if heard else None
 
 
 def learn(module: Any, given: Mapping[str, Any], state: Any, after: Any) -> None:
