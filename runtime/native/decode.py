@@ -26,10 +26,10 @@ from weakref import ref
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from seqc.runtime.native import choice
 from seqc.runtime.native.calls import available, seen_through
-from seqc.runtime.native.errors import NativeError
 from seqc.runtime.native.guards import guard, maker
 from seqc.runtime.native.kernel import Kernel
 from seqc.runtime.native.places import Unfit, contiguous
@@ -39,6 +39,8 @@ from seqc.runtime.native.structure import LEAF, Pattern, build, flat, gather, pa
 
 DECODERS = 8
 """Layouts of one module that are remembered; most are batch sizes."""
+FAILURES = 4
+"""How often a module's step may turn out not to be recordable; behind that nobody tries again."""
 TRIES = 64
 """How often a module is looked at; behind that its layouts change too often to be worth it."""
 
@@ -56,11 +58,11 @@ def kernel_of(constant: tuple[Any, ...]) -> Kernel:
 class Decoders:
     """The decoders of one module. `why`: why the last layout has none; "" where it has."""
 
-    __slots__ = ("list", "tries", "why")
+    __slots__ = ("list", "tries", "failed", "why")
 
     def __init__(self) -> None:
         self.list: list[Decoder] = []
-        self.tries = 0
+        self.tries = self.failed = 0
         self.why = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -94,7 +96,7 @@ class Decoder:
     __slots__ = ("owner", "bare", "outs", "after", "turns", "recorded", "about", "call")
 
     def __init__(self, module: Any, given: Mapping[str, Any], state: Any, after: Any) -> None:
-        """Raises ValueError, Unfit, TypeError, NativeError where this layout cannot take the short way."""
+        """Raises Unfit, and whatever recording raises, where this layout cannot take the short way."""
         self.owner = ref(module)
         pattern = pattern_of(state)
         inputs = {k: v for k, v in given.items() if v is not None}
@@ -122,6 +124,8 @@ class Decoder:
         if any(x.device.type != "cpu" for x in values):
             raise Unfit("a tensor on another device")
         places = [i for i, v in enumerate(given.values()) if v is not None]
+        if self.recorded is not None:
+            self.recorded.settled()
         self.call = self._caller(module, pattern, places, kept, guard(values), [moved[i] for i in self.bare.take], len(values))
 
     def _kernel(self, module: Any, given: Mapping[str, Any], state: Any) -> list[Entry] | None:
@@ -297,7 +301,9 @@ def _holder(module: Any, path: str) -> Entry:
 
 def step(module: Any, given: Sequence[Any], state: Any, reset: Any = None, watch: Any = ()) -> Any:
     """Outs and state after one step the short way, `given` all inputs; None where it has to go the long way."""
-    if reset is not None or watch or torch.compiler.is_compiling() or torch._C._len_torch_function_stack():
+    if reset is not None or watch or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return None
+    if torch._C._len_torch_function_stack() or forward_ad._current_level >= 0:
         return None
     held: Decoders = module._short
     for i, decoder in enumerate(held.list):
@@ -338,7 +344,7 @@ def raw(module: Any, given: Sequence[Any], state: Any) -> tuple[Any, tuple[Any, 
 def learn(module: Any, given: Mapping[str, Any], state: Any, after: Any) -> None:
     """After a step that went the long way: remembers its layout where the next one like it can go the short way."""
     held: Decoders = module._short
-    if held.tries >= TRIES or _other_way(module):
+    if held.tries >= TRIES or held.failed >= FAILURES or _other_way(module):
         return
     try:
         now, later = _shapes(state), _shapes(after)
@@ -352,8 +358,9 @@ def learn(module: Any, given: Mapping[str, Any], state: Any, after: Any) -> None
         made = [Decoder(module, given, state, after)]
         if made[0].recorded is not None and not made[0].recorded.steady:
             made.append(Decoder(module, given, state, build(pattern_of(after), iter([x.contiguous() for x in _leaves(after)]))))
-    except (NativeError, Unfit, ValueError, KeyError, AttributeError, TypeError) as why:
-        held.why = str(why)
+    except Exception as why:  # the step itself went well: whatever is wrong with its recording must not end it
+        held.failed += 1
+        held.why = str(why).partition("\n")[0] or type(why).__name__
         return
     held.why = ""
     held.list = [*made, *islice((d for d in held.list if d.owner() is module), DECODERS - len(made))]
@@ -364,6 +371,7 @@ def _other_way(module: Any) -> bool:
     return bool(
         torch.is_grad_enabled()
         or torch.compiler.is_compiling()
+        or forward_ad._current_level >= 0
         or seen_through()
         or torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()

@@ -1,7 +1,8 @@
 """Whether tensors are laid out as others were: type, dtype, shape, steps, device, and nobody looking on.
 
 torch's own guards, which `torch.compile` stands on, answer for all tensors in one call; where a version has none, Python does.
-A guard belongs to the mode it was made in: gradients, inference mode, autocast, `torch.func` and dispatch modes make it fail.
+A guard belongs to the mode it was made in: another inference mode, autocast, `torch.func` and dispatch modes make it fail. Whether
+gradients are wanted is not its business.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ def guard(tensors: Sequence[Tensor]) -> Callable[..., bool]:
     """A function of as many tensors: whether they are like these."""
     if _Guards is None or len({id(x) for x in tensors}) < len(tensors):
         return plain(tensors)
-    made = _Guards(
-        *tensors, dynamic_dims_sizes=[list(x.shape) for x in tensors], dynamic_dims_strides=[list(x.stride()) for x in tensors]
-    )
-    check: Callable[..., bool] = made.check
-    return check
+    sizes, steps = [list(x.shape) for x in tensors], [list(x.stride()) for x in tensors]
+    try:
+        check: Callable[..., bool] = _Guards(*tensors, dynamic_dims_sizes=sizes, dynamic_dims_strides=steps).check
+        if check(*tensors):
+            return check
+    except (TypeError, RuntimeError):
+        pass
+    return plain(tensors)
 
 
 def plain(tensors: Sequence[Tensor]) -> Callable[..., bool]:
@@ -34,24 +38,20 @@ def plain(tensors: Sequence[Tensor]) -> Callable[..., bool]:
     mode = _mode()
 
     def check(*now: Any) -> bool:
-        if _mode() != mode or any(mode[1:]):
+        if _mode() != mode:
             return False
-        return all(
-            isinstance(x, Tensor) and _layout(x) == layout and not (mode[0] and x.requires_grad)
-            for x, layout in zip(now, wanted, strict=True)
-        )
+        return all(isinstance(x, Tensor) and _layout(x) == layout for x, layout in zip(now, wanted, strict=True))
 
     return check
 
 
 def _mode() -> tuple[Any, ...]:
     return (
-        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
         torch._C._are_functorch_transforms_active(),
         torch._C._is_tracing(),
         torch._C._len_torch_dispatch_stack() > 0,
         torch.is_autocast_enabled("cpu"),
-        torch._C._is_fwd_grad_enabled() and torch.autograd.forward_ad._current_level >= 0,
     )
 
 

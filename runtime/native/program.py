@@ -24,6 +24,9 @@ SAME, ENTRIES, FOLD, PRODUCT, PRODUCT_C, GATHER, SOLVE = range(7)
 _FOLDS = {"sum": 0, "max": 1, "min": 2}
 _ALIGN = 64
 
+WORK = 1 << 23
+"""Multiplications in one step; with more, what is around the products does not matter, and torch's threads do."""
+
 
 @functools.cache
 def library(real: torch.dtype) -> tuple[Any, dict[str, int]]:
@@ -79,6 +82,8 @@ def assembled(
         taken[id(target)] = i
         shapes.append((shape, steps, dtype))
     instructions = _needed(instructions, set(taken))
+    if sum(math.prod(it.places[0].shape) * it.numbers[0] for it in instructions if it.what.startswith("product")) > WORK:
+        raise Unfit("its products are so large that what is around them does not matter")
     used: dict[int, Buffer] = {id(p.buffer): p.buffer for it in instructions for p in it.places}
     given = sorted({b.slot for b in used.values() if b.what == "operand"})
     held = [b for b in used.values() if b.what == "held"]

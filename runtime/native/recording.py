@@ -26,6 +26,7 @@ from seqc.runtime.native.recorder import Recorder
 from seqc.runtime.native.structure import Pattern, build, gather, pattern_of
 
 _turn = threading.Lock()
+_NOTHING = torch.empty(0)
 
 Entry = tuple[dict[str, Any], str]
 
@@ -88,6 +89,11 @@ class Recorded:
             return found
 
         return assembled(self._recorder.tape, self._results, operands, value, self._real)
+
+    def settled(self) -> None:
+        """Lets go of the inputs and the state that were recorded."""
+        self.layout = [_NOTHING] * len(self.layout)
+        self._recorder.operands[: self.live] = self.layout[: len(self._recorder.operands)]
 
     def renewed(self) -> Program:
         """The program after parameters have changed."""

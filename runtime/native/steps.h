@@ -269,7 +269,21 @@ SQ_HOT void dots(int rows, int64_t N, int64_t K, R *o, int64_t om, int64_t on, c
 
 /* The same where the columns lie side by side: a block of columns at a time, over the whole depth. */
 SQ_HOT void sums(int rows, int64_t N, int64_t K, R *o, int64_t om, const R *a, int64_t am, int64_t ak, const R *b, int64_t bk) {
-    for (int64_t j = 0; j < N; j += W) {
+    int64_t j = 0;
+    for (; rows == 1 && j + 4 * (int64_t)W <= N; j += 4 * W) {
+        V v[4];
+        for (int u = 0; u < 4; u++) v[u] = VF(load)(o + j + u * W);
+        for (int64_t k = 0; k < K; k++) {
+            const V x = VF(set)(a[k * ak]);
+            const R *w = b + k * bk + j;
+            v[0] = VF(fma)(x, VF(load)(w), v[0]);
+            v[1] = VF(fma)(x, VF(load)(w + W), v[1]);
+            v[2] = VF(fma)(x, VF(load)(w + 2 * W), v[2]);
+            v[3] = VF(fma)(x, VF(load)(w + 3 * W), v[3]);
+        }
+        for (int u = 0; u < 4; u++) VF(store)(o + j + u * W, v[u]);
+    }
+    for (; j < N; j += W) {
         const int n = N - j < (int64_t)W ? (int)(N - j) : (int)W;
         V v[ROWS];
         for (int r = 0; r < rows; r++) v[r] = VF(load_part)(o + r * om + j, n);

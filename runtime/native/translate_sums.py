@@ -18,10 +18,6 @@ from seqc.runtime.native.translate import Given, Translator
 
 Into = Callable[[], Place]
 
-DEPTH = 1 << 26
-"""Multiplications in one product; with more, what is around the products does not matter, and torch's threads do."""
-
-
 def _fold(t: Translator, which: str, to: Place, x: Place, dims: Sequence[int]) -> Place:
     """Sum or extreme over dimensions; `to` has those that are left, in order."""
     left = [d for d in range(len(x.shape)) if d not in dims]
@@ -101,8 +97,6 @@ def _product(t: Translator, out: Place, left: Place, right: Place, term: Place |
     """[sets, rows, columns] of [sets, rows, depth] and [sets, depth, columns]."""
     if len({p.kind for p in (out, left, right)}) > 1 or out.kind not in "rc":
         raise Unfit("a product of these types")
-    if math.prod(out.shape) * left.shape[2] > DEPTH:
-        raise Unfit("a large product")
     places = [out, left, right] + ([term.wide(out.shape)] if term is not None else [])
     t.tape.instructions.append(Instruction("product" if out.kind == "r" else "product_c", places, (left.shape[2], term is not None)))
 

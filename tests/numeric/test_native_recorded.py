@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import seqc
@@ -206,31 +208,66 @@ def test_layouts(recorded: list[int]) -> None:
     assert same(walked(ours, before, steps, 3), walked(theirs, before, steps, 3), 1e-10)
 
 
-def test_what_goes_the_long_way(recorded: list[int]) -> None:
-    ours, theirs = pair("qrnn", "QRNN")
-    before, steps = given("qrnn", "QRNN", 2)
-    walked(ours, before, steps, 2)
-    del recorded[:]
-    state, one = ours.init_state(2), steps[0]
-    y, _ = ours.step(**one, state=state)
+class Seen(TorchDispatchMode):
+    """Sees every operation."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+def test_what_goes_the_long_way(recorded: list[int], python: bool) -> None:
+    ours, theirs = pair("aaren", "Aaren")
+    before, steps = given("aaren", "Aaren", 1)
+    x = steps[0]["x"]
+    with torch.no_grad():
+        state = ours.init_state(1)
+        for _ in range(3):
+            want = theirs.step(x, state)[0]
+            y, state = ours.step(x, state)
+        want = theirs.step(x, state)[0]
+        count = len(recorded)
+        assert count, "the layout is known"
+        ours.step(x, state)
+        assert len(recorded) == count + 1
+    y, _ = ours.step(x, state)
     assert y.requires_grad
+    dual_level, make_dual = torch.autograd.forward_ad.dual_level, torch.autograd.forward_ad.make_dual
+
+    def dual() -> Any:
+        with dual_level():
+            return ours.step(make_dual(x, torch.ones_like(x)), state)
+
+    def within(mode: Any) -> Any:
+        with mode:
+            return ours.step(x, state)
+
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    ways: dict[str, Any] = {
+        "reset": lambda: ours.step(x, state, reset=torch.tensor([True])),
+        "watch": lambda: ours.step(x, state, watch=("q",)),
+        "start": lambda: ours.step(x),
+        "autocast": lambda: within(torch.autocast("cpu", torch.bfloat16)),
+        "dispatch mode": lambda: within(Seen()),
+        "default device": lambda: within(torch.device("meta")),
+        "vmap": lambda: torch.func.vmap(lambda x: ours.step(x[None], state)[0][0])(x),
+        "jvp": lambda: torch.func.jvp(lambda x: ours.step(x, state)[0], (x,), (torch.ones_like(x),)),
+        "forward mode": dual,
+        "fake": lambda: ours.step(fake.from_tensor(x), state),
+        "subclass": lambda: ours.step(x.clone().as_subclass(Named), state),
+    }
     with torch.no_grad():
-        reset = torch.tensor([True, False])
-        ours.step(**one, state=state, reset=reset)
-        ours.step(**one)
-        with torch.autocast("cpu", torch.bfloat16):
-            ours.step(**one, state=state)
-        mapped = torch.func.vmap(lambda x: ours.step(x[None], tree(state))[0])(one["x"]) if set(one) == {"x"} else None
-        assert mapped is None or torch.allclose(mapped[:, 0], theirs.step(**one, state=state)[0], atol=1e-5)
-    ours.backend = "reference"
-    with torch.no_grad():
-        ours.step(**one, state=state)
-    assert not recorded
+        for name, way in ways.items():
+            way()
+            assert len(recorded) == count + 1, name
+        assert torch.allclose(ours.step(x, state)[0], want, atol=1e-5)
+        assert len(recorded) == count + 2
+        ours.backend = "reference"
+        ours.step(x, state)
+    assert len(recorded) == count + 2
 
 
-def tree(state: Any) -> Any:
-    """The state of the first sequence."""
-    return type(state)(*(v[:1] for v in state))
+class Named(torch.Tensor):
+    """A tensor of somebody's own."""
 
 
 def test_copies_and_pickles(recorded: list[int]) -> None:
@@ -302,6 +339,14 @@ def test_training_is_noticed(recorded: list[int]) -> None:
     ours.train()
     walked(ours, before, steps, 1)
     assert ours._short.tries > first
+
+
+@pytest.fixture(params=[False, True], ids=["torch", "python"])
+def python(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Both kinds of guards."""
+    if request.param:
+        monkeypatch.setattr(guards, "_Guards", None)
+    return bool(request.param)
 
 
 def test_guards_in_python(monkeypatch: pytest.MonkeyPatch, recorded: list[int]) -> None:
