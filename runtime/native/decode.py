@@ -14,12 +14,10 @@ nor pickled with their module. What a step hands back is new memory.
 
 from __future__ import annotations
 
-import ctypes
-import math
 import operator
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 from weakref import ref
@@ -30,9 +28,9 @@ from torch.autograd import forward_ad
 
 from seqc.runtime.native import choice
 from seqc.runtime.native.calls import available, seen_through
+from seqc.runtime.native.decode_kernel import Bare, one_kernel
 from seqc.runtime.native.guards import guard, maker
-from seqc.runtime.native.kernel import Kernel
-from seqc.runtime.native.places import Unfit, contiguous
+from seqc.runtime.native.places import Unfit
 from seqc.runtime.native.program import Program
 from seqc.runtime.native.recording import Entry, Recorded
 from seqc.runtime.native.structure import LEAF, Pattern, build, flat, gather, pattern_of
@@ -43,17 +41,6 @@ FAILURES = 4
 """How often a module's step may turn out not to be recordable; behind that nobody tries again."""
 TRIES = 64
 """How often a module is looked at; behind that its layouts change too often to be worth it."""
-
-_kernels: dict[int, tuple[Any, Kernel]] = {}
-
-
-def kernel_of(constant: tuple[Any, ...]) -> Kernel:
-    """The kernel of a class's constant."""
-    held = _kernels.get(id(constant))
-    if held is None:
-        held = _kernels[id(constant)] = (constant, Kernel(constant[0], constant[1]))
-    return held[1]
-
 
 class Decoders:
     """The decoders of one module. `why`: why the last layout has none; "" where it has."""
@@ -72,24 +59,6 @@ class Decoders:
         return Decoders()
 
 
-@dataclass(frozen=True, slots=True)
-class Bare:
-    """What is called, and what it takes and makes.
-
-    lead, tail   arguments before and behind the addresses
-    take         numbers of the operands whose addresses it takes, in order: inputs, parts of the state, tensors of the module
-    makes        shape, steps and type of each result
-    kept         what must live as long
-    """
-
-    function: Any
-    lead: tuple[Any, ...]
-    tail: tuple[Any, ...]
-    take: tuple[int, ...]
-    makes: tuple[tuple[tuple[int, ...], tuple[int, ...], torch.dtype], ...]
-    kept: Any
-
-
 class Decoder:
     """One layout of one module's step. `call(given, state)`: outs and state after; None where something is not as it was."""
 
@@ -104,8 +73,11 @@ class Decoder:
         leaves = _leaves(state)
         self.recorded: Recorded | None = None
         self.turns: tuple[tuple[int, tuple[int, ...] | None], ...] | None = None
-        entries = self._kernel(module, inputs, state) if module.DECODE and flat(pattern) and not absent else None
-        if entries is None:
+        kernel = one_kernel(module, inputs, state) if module.DECODE and flat(pattern) and not absent else None
+        if kernel is not None:
+            self.bare, self.outs, self.after, self.turns = kernel.bare, kernel.outs, kernel.after, kernel.turns
+            entries, self.about = kernel.entries, "one call of one kernel"
+        else:
             later: list[Any] = []
             if not gather(pattern, after, later):
                 raise Unfit("the state changes its form")
@@ -127,50 +99,6 @@ class Decoder:
         if self.recorded is not None:
             self.recorded.settled()
         self.call = self._caller(module, pattern, places, kept, guard(values), [moved[i] for i in self.bare.take], len(values))
-
-    def _kernel(self, module: Any, given: Mapping[str, Any], state: Any) -> list[Entry] | None:
-        """The class's own kernel; None where this layout is not for it."""
-        _, _, operands, rows, carries = module.DECODE
-        kernel = kernel_of(module.DECODE)
-        values = [*given.values(), *state]
-        if any(v.dtype != module.dtype for v in values) or len({v.shape[:1] for v in values}) != 1 or not values[0].shape[:1]:
-            return None
-        names, fields = list(given), type(state)._fields
-        tensors: list[Any] = []
-        take: list[int] = []
-        entries: list[Entry] = []
-        for (what, key, order), (kind, _) in zip(operands, kernel.forward.operands, strict=True):
-            if what in ("number", "size"):
-                tensors.append(float(module.sizes[key]) if what == "size" else _number(module, key))
-                continue
-            if what == "input":
-                take.append(names.index(key))
-                value = given[key]
-            elif what == "state":
-                take.append(len(names) + fields.index(key))
-                value = state[fields.index(key)]
-            else:
-                take.append(len(values) + len(entries))
-                entries.append(_holder(module, key))
-                value = entries[-1][0][entries[-1][1]]
-            lead = 0 if what == "param" else 1
-            tensors.append(value.permute(*range(lead), *(lead + i for i in order)) if order else value)
-            if kind == "number":
-                return None
-        plan = kernel._forward_plan(tensors, [module.dtype] * kernel.rows, False, True)
-        wanted = [r for r in plan.results if r is not None]
-        if plan.fixes or any(plan.shares) or len(wanted) != len(plan.results) or len(wanted) != kernel.rows + kernel.lasts:
-            return None
-        numbers = (ctypes.c_double * len(plan.numbers))(*(tensors[i] for i in plan.numbers)) if plan.numbers else None
-        makes = tuple((shape, contiguous(shape), dtype) for shape, dtype in wanted)
-        self.bare = Bare(plan.function, (plan.sizes,), (plan.steps, numbers, 1), tuple(take), makes, plan)
-        places = {field: (kernel.rows + i, _turned(order)) for i, (field, order) in enumerate(carries)}
-        turns = [*((r[0], _turned(r[1:])) for r in rows), *(places[n] for n in fields)]
-        self.turns = None if turns == [(i, None) for i in range(len(turns))] else tuple(turns)
-        self.outs = (module.OUTS, *(LEAF for _ in rows)) if len(rows) > 1 else LEAF
-        self.after = (type(state), *(LEAF for _ in fields))
-        self.about = "one call of one kernel"
-        return entries
 
     def _caller(
         self, module: Any, pattern: Pattern, places: list[int], kept: list[Entry], check: Callable[..., bool], take: list[int], count: int
@@ -259,45 +187,6 @@ GET: Any = dict.get
 TUPLE: Any = tuple.__new__
 CHANGED = 2
 """What a program answers where a parameter has changed from which something was made once."""
-
-def _number(module: Any, tree: Any) -> float:
-    """A number made of sizes and consts."""
-    if isinstance(tree, float):
-        return tree
-    fn, *parts = tree
-    if fn == "size":
-        return float(module.sizes[parts[0]])
-    if fn == "const":
-        return float(module.const(parts[0]))
-    values = [_number(module, p) for p in parts]
-    return float(FUNCTIONS[fn](*values))
-
-
-FUNCTIONS: dict[str, Callable[..., float]] = {
-    "add": lambda *a: sum(a),
-    "sub": operator.sub,
-    "mul": lambda *a: math.prod(a),
-    "div": operator.truediv,
-    "pow": operator.pow,
-    "neg": operator.neg,
-    "sqrt": math.sqrt,
-    "min": min,
-    "max": max,
-}
-
-
-def _turned(order: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Places behind the batch; None where they are in order."""
-    return None if list(order) == list(range(len(order))) else (0, *(i + 1 for i in order))
-
-
-def _holder(module: Any, path: str) -> Entry:
-    """The dictionary that keeps a parameter, and its key."""
-    *way, last = path.split(".")
-    for part in way:
-        module = getattr(module, part)
-    return module._parameters, last
-
 
 def step(module: Any, given: Sequence[Any], state: Any, reset: Any = None, watch: Any = ()) -> Any:
     """Outs and state after one step the short way, `given` all inputs; None where it has to go the long way."""
