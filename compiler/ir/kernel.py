@@ -198,6 +198,7 @@ class Kernel:
     axes      all axes, in the order that decides which one lies in lanes
     split     axes along which the work may be cut into independent pieces: no value that a piece computes needs another one's
               part. A row or total that lacks a split axis and is a sum over it comes as one part for each piece (`partial`)
+    store     its gradient finds the carries of each step in memory; else what no row holds is computed again from checkpoints
     """
 
     name: str
@@ -212,6 +213,7 @@ class Kernel:
     totals: tuple[Var, ...] = ()
     split: Axes = ()
     reverse: bool = False
+    store: bool = False
 
     @property
     def ordered(self) -> dict[str, int]:

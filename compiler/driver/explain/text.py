@@ -275,6 +275,8 @@ def _plan(run: Run, body: Body, width: int) -> Iterator[str]:
     wanted = [word for s in body.settings if s.name == "scan" for word, _ in s.choices if word != "auto"]
     if wanted and not all(c.mode in wanted for c in plan.choices):
         yield f"  the spec asks for {', '.join(wanted)}, which the {plan.backend} backend does not have; the result is the same"
+    if any(s.name == "backward" and s.choices[0][0] == "invert" for s in body.settings):
+        yield "  the spec asks for backward = invert, which no backend does: states are recomputed; the result is the same"
 
 
 def _grouped(others: Iterable[tuple[str, str]], width: int) -> Iterator[str]:

@@ -365,6 +365,7 @@ class Chooser:
                     init = t.operand("run", held.axes, Source("state", name=n, lag=lag, part=word), f"start of {n}")
                     carries.append((Past(n, lag, word, raw.axes), Carry(raw, init, t.b.wide(new, raw.axes))))
         kernel, sources = _pruned(f"k{self.number}{'m' if masked else ''}", t, [c for _, c in carries], [v for _, v in rows])
+        kernel = replace(kernel, store=stores(self.body))
         return Form(verify(kernel), sources), tuple(r for r, _ in rows), tuple(p for p, _ in carries)
 
     # ---- the order ----------------------------------------------------------------------------------------------------
@@ -402,6 +403,12 @@ class Chooser:
             done.add(i)
             out.append(nodes[i])
         return out
+
+
+def stores(body: spec.Body) -> bool:
+    """Whether a body's schedule says `backward = store` first."""
+    words = [word for s in body.settings if s.name == "backward" for word, _ in s.choices]
+    return words[:1] == ["store"]
 
 
 def _pruned(name: str, t: Tracer, carries: list[Carry], rows: list[Var]) -> tuple[Kernel, tuple[Source, ...]]:

@@ -55,7 +55,7 @@ def cut_along(k: Kernel) -> Axes:
 
 def made(raw: Kernel, name: str) -> Made:
     """The Triton functions of a kernel."""
-    k = settled(raw)
+    k = settled(replace(raw, store=False))
     verify(k)
     k = verify(replace(k, split=splits(k)))
     d = differentiate(k)
