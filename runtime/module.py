@@ -17,6 +17,7 @@ from seqc.runtime import binding as sizes_of
 from seqc.runtime import calls
 from seqc.runtime.binding import BindingError
 from seqc.runtime.containers import Tree
+from seqc.runtime.native import decode
 from seqc.runtime.newton import Report, Settings, settings
 from seqc.runtime.run import Run, choose, map_state
 from seqc.runtime.running import Running
@@ -68,6 +69,7 @@ class Module(Running):
 
             demand(type(self), backend, scan)
         self.backend = backend
+        self._short = decode.Decoders()
         self.report = Report()
         # what the spec's own schedule says holds where it can: the result is the same
         self.newton = settings(self.SCAN if scan == "auto" else scan)
@@ -318,8 +320,10 @@ class Module(Running):
         yield from heads
 
     def explain(self) -> str:
-        """What runs, and why."""
-        return self.REPORT or f"{self.TABLE.name}: the reference, one step after the other"
+        """What runs, and why; after steps were run, how those of the last layout run."""
+        report = self.REPORT or f"{self.TABLE.name}: the reference, one step after the other"
+        told = decode.told(self)
+        return f"{report}\n{told}" if told else report
 
     def explain_choice(self, batch: int, time: int, *, training: bool = False, device: str = "") -> str:
         """The mode that each loop over time takes on a GPU for `batch` sequences of `time` steps where `scan` is auto, its time by the cost

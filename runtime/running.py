@@ -30,6 +30,8 @@ class Running(Tree):
     LOSSES: ClassVar[type | None] = None
     DECODE: ClassVar[tuple[Any, ...]] = ()
     sizes: dict[str, int]
+    _short: decode.Decoders
+    _at_once = decode.step
 
     def sequence(self, run: Run, *inputs: Any) -> tuple[dict[str, tuple[Any, Axes]], Any, dict[str, Any]]:
         """The whole sequence: outs, the state after it, named values."""
@@ -277,14 +279,11 @@ class Running(Tree):
         step: bool = False,
     ) -> Any:
         watch = tuple(watch)
-        short = step and bool(self.DECODE) and reset is None and not watch
-        if short and (found := decode.step(self, given, state)) is not None:
-            return found
         run, values, packed = self._prepared(given, state, lengths, cu_seqlens, reset, watch, step, False)
         outs, after = self.execute(run, values, state)
         result = self._finished(run, outs, packed, step)
-        if short:
-            decode.learn(self, given, state)
+        if step and reset is None and not watch:
+            decode.learn(self, given, state, after)
         if not watch:
             return result, after
         return result, after, self._watched(run, watch, packed, step)

@@ -68,7 +68,7 @@ OWNERS: dict[str, frozenset[str]] = {
         relu sign shifted silu smaller softplus sum_along tanh turned""".split()
     ),
     "self": frozenset(
-        "_forward _loss begun const held hole levels make make_levels place sequence_given "
+        "_at_once _forward _loss begun const held hole levels make make_levels place sequence_given "
         "sequence_given_native sequence_native one_step_native "
         "start target child own setting".split()
     ),

@@ -40,6 +40,8 @@ def kernel_lines(native: Native) -> Iterator[str]:
             yield f"{{{', '.join(region.names)}}} with scan = newton: {_iteration(found, forward)}"
     for names, why in native.left:
         yield f"{{{', '.join(names)}}}: a loop over time in Python; no kernel: {why}"
+    if native.stepped:
+        yield f"`step`, without gradients: {native.stepped}"
 
 
 def _iteration(found: Newton, k: Kernel) -> str:

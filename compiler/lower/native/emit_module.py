@@ -41,6 +41,7 @@ class Native:
     made     the C functions of its kernels
     kernels  the kernels themselves
     decode   the whole step as one kernel, where it is one
+    stepped  how `layer.step` runs; "" where there is none
     newton   for each kernel its iteration, or why there is none
     scan     the scan mode that the spec's schedule names first, where it is Newton's method
     """
@@ -51,6 +52,7 @@ class Native:
     made: list[Made] = field(default_factory=list)
     kernels: list[Kernel] = field(default_factory=list)
     decode: Decode | None = None
+    stepped: str = ""
     newton: list[Newton | str] = field(default_factory=list)
     scan: str = ""
 
@@ -155,8 +157,10 @@ class NativeLowering(Lowering):
     def step_method(self, body: list[str], head: str, doc: str, lines: list[str]) -> None:
         """`one_step`, and beside it the same through the kernels of `sequence`."""
         made = None
-        if not (lines and lines[0].startswith("raise ")) and not self.has_grad:
-            self.native.decode = self.whole_step()
+        if not (lines and lines[0].startswith("raise ")):
+            self.native.decode = None if self.has_grad else self.whole_step()
+            if self.chain:
+                self.native.stepped = self.how_stepped()
         if self.choice is not None and not (lines and lines[0].startswith("raise ")):
             kernels = len(self.kernels)
             try:
@@ -183,6 +187,18 @@ class NativeLowering(Lowering):
         if not plain or any(self.table[n].level for n in (*names, *fields)):
             return None
         return decode(self.body, self.chain, names, fields, 1)
+
+    def how_stepped(self) -> str:
+        """How `layer.step` runs, for people to read."""
+        if self.native.decode is not None:
+            return "one compiled call of one kernel"
+        growing = [n for n, h in self.histories.items() if h.kind == "grow"]
+        if growing:
+            return f"operation by operation: what is kept of {', '.join(growing)} grows from step to step"
+        return (
+            "one compiled call of a recorded program (the reference's step, noted once for each layout; operation by operation "
+            "where one of them has no instruction)"
+        )
 
     def native_step_lines(self, choice: Choice) -> list[str]:
         """The body of `one_step_native`."""

@@ -60,9 +60,12 @@ class Heads(Common):
         body += [f'    """{inputs_text(self)}"""', f"    return self._forward({given}, state, lengths, cu_seqlens, reset, watch)", ""]
         if self.chain:
             body += signature_lines("step", required, sure, others, ("reset", "watch"), "Any")
+            row = "(" + "".join(f"{keyword_argument(v.name)}, " for v in self.inputs()).strip() + ")"
             body += [
                 '    """One step: inputs without the time axis, and the state before."""',
-                f"    return self._forward({given}, state, None, None, reset, watch, step=True)",
+                f"    return self._at_once({row}, state, reset, watch) or self._forward(",
+                f"        {given}, state, None, None, reset, watch, step=True",
+                "    )",
                 "",
             ]
         if self.losses:

@@ -10,7 +10,7 @@ from seqc.compiler.driver import sample, sizes
 from seqc.compiler.driver.bench.suite.agreement import TOLERANCE, compared
 from seqc.compiler.driver.bench.suite.contestants import OWN, body_of, layer_of
 from seqc.compiler.driver.bench.suite.place import Budget
-from seqc.compiler.driver.bench.suite.raw import recorded
+from seqc.compiler.driver.bench.suite.raw import RawCalls, recorded
 from seqc.compiler.driver.bench.suite.report import Figure
 from seqc.compiler.driver.bench.suite.rows import Row
 from seqc.compiler.driver.bench.suite.spreads import spread
@@ -52,22 +52,23 @@ def _one(row: Row, spec: str, body: str, dims: Mapping[str, int], budget: Budget
     with torch.no_grad():
         state = layer.init_state(1, **whole)
         ends = {}
+        at_own = state
         for name, module in ((OWN, layer), (EAGER, eager)):
             at = state
             for one in now:
                 y, at = module.step(**whole, **one, state=at)
             ends[name] = y
+            at_own = at if name == OWN else at_own
         same = compared((_first(ends[OWN]), {}), (_first(ends[EAGER]), {}), TOLERANCE["float32"])
         if not same.right:
             reason = f"{same.where} is off by {same.error:.1e} of the largest entry"
             return [Figure(**f, status="WRONG", reason=reason) for f in (ratio, around)]
         one = {**whole, **now[0]}
-        calls = recorded(lambda: layer.step(**one, state=state))
+        calls = bare_calls(layer, one, at_own)
 
         def stepper(module: Any) -> Callable[[], object]:
             def step() -> object:
-                with torch.no_grad():
-                    return module.step(**one, state=state)
+                return module.step(**one, state=at_own)
 
             return step
 
@@ -82,6 +83,17 @@ def _one(row: Row, spec: str, body: str, dims: Mapping[str, int], budget: Budget
         if calls.calls
         else Figure(**around, status="no kernel", reason="the step calls no kernel"),
     ]
+
+
+def bare_calls(layer: Any, one: Mapping[str, Any], state: Any) -> RawCalls:
+    """The compiled calls of one step, without anything around them."""
+    from seqc.runtime.native import decode
+
+    found = decode.raw(layer, tuple(one.get(i.name) for i in layer.TABLE.inputs), state)
+    if found is not None:
+        function, arguments, kept = found
+        return RawCalls([(function, arguments)], [kept])
+    return recorded(lambda: layer.step(**one, state=state))
 
 
 def _first(outs: Any) -> Any:
