@@ -2,19 +2,18 @@
 
 A `Kernel` takes operands as the native one does (`runtime.native.kernel`) and gives the same results; shapes, types, what the
 adjoint reads and how gradients are put together are that class's. What is different is the launch: a plan holds the grid, the
-blocks and every number that a function takes, so that a call fills in addresses and starts one function.
+blocks and every number that a function takes, so that a call fills in addresses and starts one function (`launching`).
 
 Nothing is accumulated in place: results are made anew, shares of sums get a place for each program and are added up afterwards.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -24,6 +23,7 @@ from seqc.runtime.native.kernel import Kernel as NativeKernel
 from seqc.runtime.native.kernel import Pass as NativePass
 from seqc.runtime.triton.blocks import LEAST, PROGRAMS, TILE, Blocks, choose, power
 from seqc.runtime.triton.device import interpreting
+from seqc.runtime.triton.launching import start
 from seqc.runtime.triton.names import Lazy
 
 CHUNK = 32
@@ -35,8 +35,7 @@ STEPS = 64
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
 
-FUSION = True
-"""Whether products and sums may be rounded once: said at every launch, because Triton's own default changes."""
+_NUMBER, _BITS = struct.Struct("d"), struct.Struct("q")
 
 
 def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zero: bool) -> Tensor:
@@ -84,7 +83,9 @@ class Launch:
     kinds    the types of the results in the end: shares are in the arithmetic type, and so is in the interpreter what becomes
              bfloat16 (it cuts off where a GPU rounds)
     scratch  shapes of the scratch
-    empty    no program has anything to do
+    stored   what lies in the memory of each operand that has some
+    tail     the arguments behind the tensors and the scratch; `plain`: results are as the function leaves them
+    ready    compiled kernels, as `launching` keeps them
     """
 
     function: Lazy
@@ -99,24 +100,31 @@ class Launch:
     integers: tuple[int, ...]
     constants: tuple[Any, ...]
     warps: int
+    stored: tuple[torch.dtype, ...] = ()
+    tail: tuple[Any, ...] = ()
+    plain: bool = False
+    ready: dict[Any, Any] = field(default_factory=dict)
 
-    def call(self, operands: Sequence[Any]) -> list[Tensor | None]:
-        """Launches the function on operands of this layout."""
-        taken: list[Tensor] = []
+    def __post_init__(self) -> None:
+        self.tail = (*self.integers, *self.constants)
+        ends = zip(self.results, self.shares, self.kinds, strict=True)
+        self.plain = all(r is None or not n and r[1] == kind for r, n, kind in ends)
+
+    def call(self, operands: Sequence[Any], launch: Callable[..., None] = start) -> list[Tensor | None]:
+        """Runs the function on operands of this layout, by `launch(plan, device, operands and results, numbers, scratch)`."""
+        taken: list[Tensor | None] = []
         for i, kind, whole in self.given:
-            x = operands[i]
-            x = x if kind is None else x.to(kind)
+            x = operands[i] if kind is None else operands[i].to(kind)
             taken.append(x.contiguous() if whole else x)
+        assert taken[0] is not None
         device = taken[0].device
         found = [None if r is None else buffer(*r, device, not self.programs) for r in self.results]
         if self.programs:
             scratch = [buffer(s, self.real, device, False) for s in self.scratch]
-            bits = [struct.unpack("q", struct.pack("d", float(operands[i])))[0] for i in self.numbers]
-            with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
-                self.function.made()[(self.programs,)](
-                    *taken, *found, *bits, *scratch, *self.integers, *self.constants,
-                    num_warps=self.warps, num_stages=1, enable_fp_fusion=FUSION,
-                )  # fmt: skip
+            bits = tuple([_BITS.unpack(_NUMBER.pack(operands[i]))[0] for i in self.numbers]) if self.numbers else ()
+            launch(self, device, taken + found, bits, scratch)
+        if self.plain:
+            return found
         out: list[Tensor | None] = []
         for x, n, kind in zip(found, self.shares, self.kinds, strict=True):
             x = x.sum(tuple(range(n))) if x is not None and n else x
@@ -168,6 +176,21 @@ class Kernel(NativeKernel):
             results.append(((*lead, *shape), kinds[j]))
         return self._launch(self.adjoint, batch, length, sizes, real, given, results, kinds, False)
 
+    def _schedule(
+        self,
+        f: Pass,
+        batch: int,
+        length: int,
+        sizes: dict[str, int],
+        real: torch.dtype,
+        operands: Sequence[Any],
+        results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
+    ) -> Blocks:
+        """The blocks of a function: on a GPU those that were found sound there (`decide`)."""
+        if self.fixed is not None:
+            return self.fixed
+        return f.blocks(sizes, batch)
+
     def _launch(
         self,
         f: Pass,
@@ -179,9 +202,12 @@ class Kernel(NativeKernel):
         results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
         kinds: dict[int, torch.dtype],
         single: bool,
+        blocks: Blocks | None = None,
     ) -> Launch:
-        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence."""
-        blocks = self.fixed if self.fixed is not None else f.blocks(sizes, batch)
+        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `blocks`: where
+        the schedule is given."""
+        if blocks is None:
+            blocks = self._schedule(f, batch, length, sizes, real, operands, results)
         every = self.adjoint.interval(sizes, real, length)
         pieces = {a: -(-sizes[a] // blocks.axes[i]) if a in f.split else 1 for i, a in enumerate(f.axes)}
         groups = -(-batch // blocks.batch)
@@ -257,6 +283,7 @@ class Kernel(NativeKernel):
             tuple(integers),
             (_triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages),
             blocks.warps,
+            tuple(operands[i].dtype if kind is None else kind for i, kind, _ in given),
         )
 
 
