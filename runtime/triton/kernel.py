@@ -9,11 +9,12 @@ Nothing is accumulated in place: results are made anew, shares of sums get a pla
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from seqc.runtime.native.kernel import Kernel as NativeKernel
 from seqc.runtime.native.kernel import Pass as NativePass
+from seqc.runtime.triton import launching
 from seqc.runtime.triton.blocks import LEAST, PROGRAMS, TILE, Blocks, choose, power
 from seqc.runtime.triton.device import interpreting
 from seqc.runtime.triton.launching import start
@@ -31,6 +33,9 @@ CHUNK = 32
 
 STEPS = 64
 """Steps of a tile of the associative mode, where one step is small."""
+
+MOVED = 8
+"""So many values of a step may be read and written before a tile has half as many: each takes registers for its addresses."""
 
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
@@ -46,12 +51,13 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single", "tiles")
+    __slots__ = ("strides", "single", "tiles", "told")
 
     def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
         self.tiles = tiles
         self.strides, self.single = about[13], about[14]
+        self.told: dict[tuple[int, ...], int] = {}
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -60,17 +66,39 @@ class Pass(NativePass):
 
     def interval(self, sizes: dict[str, int], real: torch.dtype, length: int) -> int:
         """Steps between checkpoints; of the associative mode the steps of a tile."""
-        return self.steps(sizes) if self.tiles else CHUNK
+        return (self.told.get(self.place(sizes)) or self.steps(sizes)) if self.tiles else CHUNK
+
+    def place(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """Under what the steps of a tile are told, where they were chosen (`decide`): the same for a function and its adjoint."""
+        return tuple(power(sizes[a]) for a in self.axes)
+
+    @contextlib.contextmanager
+    def given(self, sizes: Mapping[str, int], steps: int) -> Iterator[None]:
+        """Within, tiles have so many steps."""
+        before = dict(self.told)
+        if steps:
+            self.told[self.place(sizes)] = steps
+        try:
+            yield
+        finally:
+            self.told.clear()
+            self.told.update(before)
 
     def steps(self, sizes: dict[str, int]) -> int:
-        """Steps of a tile: fewer where the values of one step are large or many are carried."""
+        """Steps of a tile: fewer where the values of one step are large, many are carried, or many are read and written."""
         block = dict(zip(self.axes, choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST).axes, strict=True))
         size = max((math.prod(block[a] for a in axes) for axes in self.arrays), default=1)
-        return max(4, min(STEPS, STEPS * LEAST // power(size * max(1, len(self.starts)))))
+        moved = sum(kind in ("step", "past") for kind, _ in self.operands) + len(self.of("row"))
+        room = STEPS if moved <= MOVED else STEPS // 2
+        return max(2, min(room, room * LEAST // power(size * max(1, len(self.starts)))))
 
     def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
         """How much one program takes."""
-        return choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE)
+        found = choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE)
+        if not self.tiles:
+            return found
+        size = max((math.prod(dict(zip(self.axes, found.axes, strict=True))[a] for a in axes) for axes in self.arrays), default=1)
+        return found if size * self.steps(sizes) > TILE else replace(found, warps=found.warps // 2)
 
 
 @dataclass(slots=True)
@@ -150,13 +178,16 @@ class Kernel(NativeKernel):
         self.needed_rows = sorted({i for i in self.stored if i >= 0})
         self._plans: dict[Any, Any] = {}
         self.fixed: Blocks | None = None
+        self.decided: dict[Any, Any] = {}
         NativeKernel.registry[self.key] = self
 
     def _forward_plan(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool, single: bool) -> Any:
         batch, length, sizes = self.shape(operands, single)
         real = self.real(operands, dtypes)
         results = self.result_shapes(operands, dtypes, save, single)
-        return self._launch(self.forward, batch, length, sizes, real, operands, results, {}, single)
+        blocks = self._schedule(self.forward, batch, length, sizes, real, operands, results)
+        results = self.result_shapes(operands, dtypes, save, single)  # the schedule may have told the steps of a tile
+        return self._launch(self.forward, batch, length, sizes, real, operands, results, {}, single, blocks)
 
     def _adjoint_plan(self, operands: Sequence[Any], given: Sequence[Any], dtypes: Sequence[torch.dtype], wanted: Sequence[bool]) -> Any:
         batch, length, sizes = self.shape(operands)
@@ -189,7 +220,12 @@ class Kernel(NativeKernel):
         """The blocks of a function: on a GPU those that were found sound there (`decide`)."""
         if self.fixed is not None:
             return self.fixed
-        return f.blocks(sizes, batch)
+        device = next((x.device for x in operands if isinstance(x, Tensor)), None)
+        if device is None or device.type not in launching.MACHINE.kinds or not batch or not length or not all(sizes.values()):
+            return f.blocks(sizes, batch)
+        from seqc.runtime.triton.decide import Case, decided
+
+        return decided(Case(self, f, batch, length, sizes, real, operands, results, device)).blocks
 
     def _launch(
         self,
