@@ -29,7 +29,7 @@ FEW = 16
 WARPS = 8
 """Warps of the largest program."""
 
-DEEP = 2048
+DEEP = 1024
 """Up to so many entries of the largest value the loads of the next step are in flight while one is computed."""
 
 
