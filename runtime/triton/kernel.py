@@ -38,6 +38,9 @@ MOVED = 8
 """So many values may be read and written at a step before threads or tiles have half as many entries: each takes registers for its
 addresses."""
 
+SCANNED = 1536
+"""Up to so many entries of the carries of a tile four warps are enough: eight would leave each thread with little beside addresses."""
+
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
 
@@ -102,9 +105,12 @@ class Pass(NativePass):
         large = LARGE * MOVED // max(MOVED, self.moved)
         found = choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE, large)
         if not self.tiles:
-            return found if self.moved <= MOVED else replace(found, warps=min(WARPS, 2 * found.warps))
+            if self.moved <= MOVED:
+                return found
+            return replace(found, warps=min(WARPS, 2 * found.warps), stages=found.stages if self.moved <= 2 * MOVED else 1)
         size = max((math.prod(dict(zip(self.axes, found.axes, strict=True))[a] for a in axes) for axes in self.arrays), default=1)
-        return found if size * self.steps(sizes) > TILE else replace(found, warps=found.warps // 2)
+        small = size * self.steps(sizes) * max(1, len(self.starts)) <= SCANNED
+        return replace(found, warps=found.warps // 2) if small else found
 
 
 @dataclass(slots=True)

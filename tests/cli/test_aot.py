@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from seqc import specs
 from seqc.compiler.driver.aot import build
 from seqc.compiler.driver.aot.resources import Resources, asked_for, of_amdgcn, parsed
 from seqc.compiler.driver.aot.targets import ACCEPTED, TARGETS, Accepted
@@ -124,28 +125,56 @@ def test_resources_are_read() -> None:
     assert of_amdgcn(amd, 5) == Resources(169, 12, 5)
 
 
-@needs_triton
-@pytest.mark.slow
-@pytest.mark.parametrize("target", sorted(TARGETS))
-@pytest.mark.parametrize("spec", "mingru minlstm qrnn hgrn rglru mamba1 lru s4d s5 indrnn paragru sru lif paralstm rwkv4 aaren".split())
-def test_specs(spec: str, target: str) -> None:
-    done = aot(spec, "--target", target, "--format", "json")
+KINDS = {
+    "elementwise": ("mingru", "--set", "D=64"),
+    "a scan of log-sum-exp": ("aaren", "--set", "D=64"),
+    "an inner axis": ("mamba1", "--set", "D=64"),
+    "complex pairs": ("s5", "--set", "D=64"),
+    "a matrix for each head": ("deltanet", "--set", "D=64"),
+    "Newton's blocks": ("paralstm", "--set", "D=64"),
+}
+"""One of each kernel kind, small."""
+
+
+def compiled(*words: str) -> list[dict[str, object]]:
+    """The kernels of a call of the command, none of which may be at fault."""
+    done = aot(*words, "--format", "json")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    found: list[dict[str, object]] = json.loads(done.stdout)["kernels"]
+    return found
 
 
 @needs_triton
 @pytest.mark.parametrize("spec", ["mamba1", "s5"])
 def test_an_inner_axis_and_pairs(spec: str) -> None:
-    done = aot(spec, "--unmasked", "--dtype", "bfloat16", "--format", "json", "--set", "D=64")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert {k["target"] for k in json.loads(done.stdout)["kernels"]} == {"sm_90"}
+    """In bfloat16. The other kinds of kernels, and all specs, are behind the marker `slow`."""
+    assert {k["target"] for k in compiled(spec, "--unmasked", "--dtype", "bfloat16", "--set", "D=64")} == {"sm_90"}
+
+
+@needs_triton
+@pytest.mark.slow
+@pytest.mark.parametrize("target", sorted(TARGETS))
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_each_kind(kind: str, target: str) -> None:
+    assert compiled(*KINDS[kind], "--unmasked", "--target", target)
+
+
+SPECS = sorted(p.stem for p in (Path(specs.__file__).parent / "cells").glob("*.seq"))
+
+
+@needs_triton
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", SPECS)
+def test_every_spec(spec: str) -> None:
+    """At its own sizes, resets and padding too; a spec without a Triton kernel has none to compile."""
+    compiled(spec)
 
 
 def test_accepted_spills_have_a_reason() -> None:
     """Each is of a kernel that there is, for a target that there is."""
     import seqc
 
-    names = {f.name for spec in ("gated_deltanet", "kda", "mlstm", "based") for c in vars(seqc.load(spec)).values()
+    names = {f.name for spec in ("gated_deltanet", "kda", "mlstm", "based", "retnet", "simple_gla") for c in vars(seqc.load(spec)).values()
              for one in getattr(c, "TRITON", ()) for f in one[::2]}  # fmt: skip
     for (kernel, target), accepted in ACCEPTED.items():
         assert kernel in names and target in TARGETS and accepted.spills > 0 and len(accepted.why) > 40

@@ -386,3 +386,23 @@ def test_the_callers_tensors_are_never_touched(paper: Paper) -> None:
         decided(c)
     assert seen and not held & set(seen)
     assert all(torch.equal(a, b) for a, b in zip(before, c.operands, strict=True) if isinstance(a, Tensor))
+
+
+# ---- on a GPU ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("scan", ["sequential", "associative"])
+def test_checked_and_measured_there(scan: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every schedule that is measured is sound, and what is chosen gives what the derived one gives."""
+    monkeypatch.setattr(decide, "_cache", [Cache(tmp_path)])
+    layer = seqc.load("mingru").MinGRU(D=64, device="cuda", backend="triton", scan=scan)
+    x = torch.randn(4, 100, 64, device="cuda")
+    with tuning(False):
+        want = layer(x)[0]
+    with tuning(True):
+        found = layer(x * 1.0)[0]
+    torch.testing.assert_close(found, want, rtol=1e-4, atol=1e-5)
+    told = [e for e in Cache(tmp_path).listed() if e.label.startswith("check of")]
+    assert told and all(e.sound for e in told)

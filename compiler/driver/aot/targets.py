@@ -48,6 +48,8 @@ ACCEPTED: dict[tuple[str, str], Accepted] = {
     ("GatedDeltaNet_k1m_backward", "sm_90"): Accepted(576, _HEAD),
     ("KDA_k1m_backward", "sm_90"): Accepted(112, _HEAD),
     ("MLSTM_k1m_backward", "sm_90"): Accepted(8, _HEAD),
+    ("RetNet_k1m_backward", "sm_90"): Accepted(136, _HEAD),
+    ("SimpleGLA_k1m_backward", "sm_90"): Accepted(8, _HEAD),
     ("Based_k1_backward", "sm_90"): Accepted(2328, _HEAD),
 }
 """Spills that are known and accepted, by kernel and target; of each kernel as it is at the default sizes of its spec."""
