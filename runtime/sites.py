@@ -241,4 +241,5 @@ def with_holes(cls: Any, holes: Mapping[str, Any]) -> Any:
 
 
 def without_own(site: Site) -> Site:
+    """A site as one of its layers sees it: without the axis that has a layer for each entry."""
     return replace(site, own="", arguments=tuple((n, tuple(a for a in axes if a != site.own), r) for n, axes, r in site.arguments))

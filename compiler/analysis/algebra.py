@@ -71,6 +71,7 @@ class Algebra:
         return Element("affine", (term,), Rest())
 
     def move_term(self, t: Term, m: Move) -> Term:
+        """A term read at another position."""
         brought = frozenset(m.index.axes)
         match m.kind:
             case "rename" if isinstance(m.index, Number) and m.axis in t.live_axes:
@@ -85,16 +86,20 @@ class Algebra:
         return t
 
     def rest_fit(self, rest: Rest, axes: Axes) -> Rest:
+        """What is left over, with the axes of the whole."""
         return added([rest], axes) if rest.addends else rest
 
     def fit(self, x: Element, have: Axes, want: Axes) -> Element:
+        """An element with other axes."""
         return x if set(have) == set(want) else replace(x, rest=self.rest_fit(x.rest, want))
 
     def renamed(self, x: Element, names: dict[str, str]) -> Element:
+        """An element whose axes got other names."""
         addends = frozenset(frozenset(frozenset(names.get(a, a) for a in f) for f in p) for p in x.rest.addends)
         return replace(x, terms=tuple(renamed(t, names) for t in x.terms), rest=replace(x.rest, addends=addends))
 
     def mix_term(self, t: Term, before: Iterable[str], after: Iterable[str], *, varying: bool = False) -> Term:
+        """A term after something that mixes entries of an axis."""
         return mixed(t, before, after, varying=varying)
 
     def matrix(
@@ -130,9 +135,11 @@ class Algebra:
         )
 
     def first_source(self, x: Element) -> str:
+        """What to name where an element is spoken of."""
         return x.terms[0].source.text if x.terms else ""
 
     def enters(self, x: Element, what: str, e: Expr) -> Reason:
+        """The reason why an element is not linear: it enters something that is not."""
         return Reason(f"{self.first_source(x)} enters {what}", e.span)
 
     def unknown(self, e: Expr, parts: list[Element], axes: Axes, what: str, *, jump: bool = False) -> Element:
@@ -177,6 +184,7 @@ class Algebra:
         )
 
     def sum_terms(self, x: Element, over: Axes, axes: Axes) -> Element:
+        """The sum of an element over axes."""
         terms = gather_terms(summed(t, over) for t in x.terms)
         rest = plain(axes, varying=x.rest.varying, is_complex=x.rest.complex) if x.rest.addends else x.rest
         form: Form = "nonlinear" if x.form in SEMIRINGS else x.form
@@ -217,6 +225,7 @@ class Algebra:
         )
 
     def join_sum(self, parts: list[Element], axes: Axes) -> Element:
+        """The sum of elements."""
         return Element(
             sum_form([p.form for p in parts]),
             gather_terms(t for p in parts for t in p.terms),
@@ -227,6 +236,7 @@ class Algebra:
         )
 
     def product_of(self, e: Expr, a: Element, left: Expr, b: Element, right: Expr) -> Element:
+        """The product of two elements; linear where one of them is free of the state."""
         if a.free and b.free:
             return Element(rest=times(a.rest, b.rest))
         if b.free:
@@ -236,6 +246,7 @@ class Algebra:
         return self.product(e, a, left, b, right)
 
     def negative(self, x: Element, e: Expr) -> Element:
+        """The element with the other sign."""
         if x.free:
             return x
         if x.form in SEMIRINGS:

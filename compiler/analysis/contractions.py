@@ -39,22 +39,26 @@ from seqc.compiler.ir.verdict import Reason
 
 
 def constant_(run: Algebra, e: Expr) -> Element:
+    """A literal or a size."""
     if number_of(e) == 0 and not isinstance(number_of(e), bool):
         return Element(rest=Rest())
     return Element(rest=plain(e.axes, varying=False, is_complex=e.type == "complex"))
 
 
 def number_(run: Algebra, e: Expr) -> Element:
+    """The number of a position; it varies along the topology alone."""
     assert isinstance(e, Number)
     topology = {a for f in run.graph.topology for a in f.axes}
     return Element(rest=plain(e.axes, varying=e.of in topology))
 
 
 def draw_(run: Algebra, e: Expr) -> Element:
+    """Something drawn."""
     return Element(rest=plain(e.axes, varying=True))
 
 
 def expand_(run: Algebra, e: Expr) -> Element:
+    """Repeated along new axes."""
     assert isinstance(e, Expand)
     if number_of(e) == 0:
         return Element(rest=Rest())
@@ -62,11 +66,13 @@ def expand_(run: Algebra, e: Expr) -> Element:
 
 
 def rename_(run: Algebra, e: Expr) -> Element:
+    """Axes under other names."""
     assert isinstance(e, Rename)
     return run.renamed(run.get(e.arg), dict(e.pairs))
 
 
 def contract_(run: Algebra, e: Expr) -> Element:
+    """A product summed over axes."""
     assert isinstance(e, Contract)
     a, b = run.get(e.left), run.get(e.right)
     if a.free and b.free:
@@ -82,6 +88,7 @@ def contract_(run: Algebra, e: Expr) -> Element:
 
 
 def reduce_(run: Algebra, e: Expr) -> Element:
+    """A reduction: a sum is linear, an extreme has a form of its own."""
     assert isinstance(e, Reduce)
     x = run.get(e.arg)
     if x.free:
@@ -101,6 +108,7 @@ def reduce_(run: Algebra, e: Expr) -> Element:
 
 
 def along_(run: Algebra, e: Expr) -> Element:
+    """A function of all positions of an axis."""
     assert isinstance(e, Along)
     x = run.get(e.arg)
     over = (*e.over, *([e.other] if e.other else []))
@@ -117,6 +125,7 @@ def along_(run: Algebra, e: Expr) -> Element:
 
 
 def norm_(run: Algebra, e: Expr) -> Element:
+    """A norm: it mixes its axes and is not linear."""
     assert isinstance(e, Norm)
     x = run.get(e.arg)
     others = [run.get(p) for p in (e.gain, e.bias) if p is not None]
@@ -129,6 +138,7 @@ def norm_(run: Algebra, e: Expr) -> Element:
 
 
 def conv_(run: Algebra, e: Expr) -> Element:
+    """A convolution: linear in its argument."""
     assert isinstance(e, Conv)
     parts: list[Element] = []
     kernels = [run.get(k) for k in e.kernels]
@@ -163,6 +173,7 @@ def conv_(run: Algebra, e: Expr) -> Element:
 
 
 def dropout_(run: Algebra, e: Expr) -> Element:
+    """Entries left out at random: a product with what is drawn."""
     assert isinstance(e, Dropout)
     mask = Element(rest=plain(e.axes, varying=True))
     x = run.get(e.arg)
@@ -170,6 +181,7 @@ def dropout_(run: Algebra, e: Expr) -> Element:
 
 
 def gather_at_(run: Algebra, e: Expr) -> Element:
+    """Entries at positions that are computed."""
     assert isinstance(e, GatherAt)
     x = run.get(e.arg)
     places = [run.get(p) for _, p in e.places]
@@ -186,6 +198,7 @@ def gather_at_(run: Algebra, e: Expr) -> Element:
 
 
 def split_(run: Algebra, e: Expr) -> Element:
+    """One axis as several."""
     assert isinstance(e, Split)
     x = run.get(e.arg)
     names = {e.axis}
@@ -199,6 +212,7 @@ def split_(run: Algebra, e: Expr) -> Element:
 
 
 def merge_(run: Algebra, e: Expr) -> Element:
+    """Several axes as one."""
     assert isinstance(e, Merge)
     x = run.get(e.arg)
     addends = frozenset(frozenset(frozenset(e.axis if a in e.parts else a for a in f) for f in p) for p in x.rest.addends)
@@ -206,6 +220,7 @@ def merge_(run: Algebra, e: Expr) -> Element:
 
 
 def concat_(run: Algebra, e: Expr) -> Element:
+    """Values side by side along an axis."""
     assert isinstance(e, Concat)
     parts = []
     for arg, over in zip(e.args, e.over, strict=True):
@@ -218,6 +233,7 @@ def concat_(run: Algebra, e: Expr) -> Element:
 
 
 def solve_(run: Algebra, e: Expr) -> Element:
+    """A linear system: linear in its right side."""
     assert isinstance(e, Solve)
     a, b = run.get(e.matrix), run.get(e.rhs)
     if a.free and b.free:
@@ -232,6 +248,7 @@ def solve_(run: Algebra, e: Expr) -> Element:
 
 
 def scan_(run: Algebra, e: Expr) -> Element:
+    """A scan with an operator."""
     assert isinstance(e, Scan)
     parts = [run.get(v) for _, v in e.fields]
     if all(p.free for p in parts):
@@ -240,6 +257,7 @@ def scan_(run: Algebra, e: Expr) -> Element:
 
 
 def grad_(run: Algebra, e: Expr) -> Element:
+    """A derivative."""
     assert isinstance(e, Grad)
     loss, wrt = run.get(e.loss), run.get(e.wrt)
     if loss.free and wrt.free:
@@ -248,6 +266,7 @@ def grad_(run: Algebra, e: Expr) -> Element:
 
 
 def invoke_(run: Algebra, e: Expr) -> Element:
+    """A call of another body."""
     assert isinstance(e, Invoke)
     parts = [run.get(c) for c in children(e)]
     if all(p.free for p in parts):

@@ -24,6 +24,7 @@ SIGNS = {
 
 
 def apply_(run: Algebra, e: Expr) -> Element:
+    """A function of the entries at one position."""
     assert isinstance(e, Apply)
     parts = [run.get(a) for a in e.args]
     match e.fn:
@@ -160,5 +161,6 @@ def _real_linear(run: Algebra, e: Expr, x: Element) -> Element:
 
 
 def onehot_(run: Algebra, e: Expr) -> Element:
+    """A position as a row with a single one."""
     assert isinstance(e, OneHot)
     return run.pointwise(e, [run.get(e.arg)], "onehot", jump=True)

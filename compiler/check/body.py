@@ -338,6 +338,7 @@ class BodyChecker:
         return made
 
     def index(self, line: s.Index, level: tuple[str, ...]) -> spec.Index:
+        """A line that declares an index."""
         name = line.name.text
         if line.over is not None and line.over.text not in ("graph", "dag", "tree"):
             raise self.context.fail(

@@ -7,6 +7,7 @@
  *     VF(name), SF(name)  a function of vecmath.h for V and for R
  *     TY, LD, LDP, LD1, ST, STP, ST1 (slot, ...)
  *                         the type in memory of a slot; load and store of a vector, of its first n lanes, of one number
+ *     FORESEE             asks for a row of a later step
  *     FIRST(n)            the mask of the first n lanes
  *     LANES_SUM(v)        all lanes, halves first; LANES_SUM_ROWS(p) the same for W vectors at p at once, in one vector
  *     gemm, DOT           products with weights (dense.h)
@@ -40,6 +41,13 @@ typedef sq_m32 M;
 #define LANES_SUM(v) VF(sum)(v)
 #define LANES_MAX(v) VF(hmax)(v)
 #define LANES_MIN(v) VF(hmin)(v)
+
+/* A row some steps ahead (`step`: elements between rows, negative backwards in time), of which a piece is `n` long. Rows that follow
+ * each other without a gap the machine foresees by itself; of longer ones each piece is on another page. */
+#define AHEAD 2
+#define FORESEE(write, q, step, n) \
+    for (int64_t i_ = 0; i_ < (n) * (int64_t)sizeof *(q); i_ += 64) \
+        __builtin_prefetch((const void *)((uintptr_t)(q) + (uintptr_t)(AHEAD * (step) * (int64_t)sizeof *(q)) + (uintptr_t)i_), write)
 
 /* What lies in memory: R itself, or 16 bits. */
 #define TY(k) JOIN(TY_, k)

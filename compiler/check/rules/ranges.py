@@ -389,6 +389,7 @@ class Ranges:
         return found
 
     def work(self, e: Expr) -> Interval:
+        """The interval of an expression."""
         match e:
             case x.Literal_(value=bool() as b):
                 return iv.point(float(b))
@@ -447,6 +448,7 @@ class Ranges:
         return ALL
 
     def join(self, parts: Iterable[Expr]) -> Interval:
+        """The smallest interval around those of several expressions."""
         found: Interval | None = None
         for p in parts:
             one = self.of(p)
@@ -468,6 +470,7 @@ class Ranges:
         return ALL
 
     def applied(self, e: x.Apply) -> Interval:
+        """The interval of a function's results."""
         fn, args = e.fn, e.args
         if e.type == "complex" or any(a.type == "complex" for a in args) and fn not in ("abs", "re", "im"):
             return ALL
@@ -578,6 +581,7 @@ class Ranges:
         return plain
 
     def power(self, args: tuple[Expr, ...], parts: list[Interval]) -> Interval:
+        """The interval of powers."""
         base, exponent = parts
         if isinstance(args[1], x.Literal_) and args[1].value == 2:
             a = self.applied(x.Apply("abs", (args[0],), axes=args[0].axes))

@@ -396,10 +396,10 @@ class Emission:
             self.targets.clear()
             t.add("}")
         t.add("for (int64_t t = t1 - 1; t >= t0; t--) {")
-        self.step_addresses("t", steps)
+        self.step_addresses("t", steps, True)
         wanted = {v.id for s in k.step for v in reads_of(s)}
         self.past_addresses(pasts, d, wanted)
-        self.result_addresses("t")
+        self.result_addresses("t", True)
         self.down = True
         self.step(list(k.step))
         self.down = False
@@ -407,12 +407,22 @@ class Emission:
 
     # ---- one step -----------------------------------------------------------------------------------------------------
 
-    def step_addresses(self, time: str, operands: Iterable[Operand]) -> None:
+    def step_addresses(self, time: str, operands: Iterable[Operand], down: bool = False) -> None:
         """The rows of step operands at this step."""
         for o in operands:
             i = self.slot("operand", self.k.operands.index(o))
             self.text.add(f"const TY({self.k.name}_s{i}) *const q{i} = p{i} + {self.offset(i, 'b', time)};")
             self.places[o.var.id] = self.remote(i, f"q{i}")
+            self.foresee(i, down)
+
+    def foresee(self, i: int, down: bool) -> None:
+        """Asks for a later step's piece of a row, where a piece is less than the row."""
+        s = self.slots[i]
+        if self.split and s.var.axes == (self.split,) == self.k.axes[-1:]:
+            n = self.number[self.split]
+            test = f"l{n} < n{n}" + (f" && q{i}" if s.what != "operand" else "")
+            sign = "-" if down else ""
+            self.text.add(f"if ({test}) FORESEE({int(s.what != 'operand')}, q{i}, {sign}s{i}_t, l{n});")
 
     def past_addresses(self, pasts: dict[int, Operand], d: Derivative, wanted: set[int]) -> None:
         """The carries before this step."""
@@ -436,13 +446,14 @@ class Emission:
         self.late.append((f"f{o.var.id}", " * ".join(f"n{self.number[a]}" for a in axes) or "W"))
         self.fill(self.remote(j, f"((TY({self.k.name}_s{j}) *)f{o.var.id})"), axes, init)
 
-    def result_addresses(self, time: str) -> None:
+    def result_addresses(self, time: str, down: bool = False) -> None:
         """Where the rows of this step go."""
         places = [("row", i) for i in range(len(self.k.rows))] + [("extra", i) for i in range(len(self.extra))]
         for what, i in places:
             j = self.slot(what, i)
             test = f"p{j} && piece == 0" if self.slots[j].lone else f"p{j}"
             self.text.add(f"TY({self.k.name}_s{j}) *const q{j} = {test} ? p{j} + {self.offset(j, 'b', time)} : 0;")
+            self.foresee(j, down)
 
     def step(self, statements: list[Statement]) -> None:
         """The statements of a step; at its end the carries are the new ones."""

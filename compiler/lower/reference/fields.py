@@ -91,6 +91,7 @@ def wrapped_start(m: Emitter, key: str, s: Scope) -> Code:
 
 
 def width(m: Emitter, e: x.Read) -> str:
+    """The precision that a value's declaration asks for; "" for none."""
     v = m.table.get(e.name)
     return v.width if v is not None and v.width in ("f32", "f64") and not e.field_ else ""
 

@@ -43,6 +43,7 @@ def outside(timed: Scope) -> list[Scope]:
 
 
 def level_number(m: Emitter, level: str, s: Scope) -> str:
+    """The variable that counts a level."""
     loop = s.level_loop(level)
     assert loop is not None
     return loop.number
