@@ -41,6 +41,9 @@ addresses."""
 SCANNED = 1536
 """Up to so many entries of the carries of a tile four warps are enough: eight would leave each thread with little beside addresses."""
 
+WIDE = 512
+"""Above so many entries of one step also the lanes of a tile become narrow."""
+
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
 
@@ -55,13 +58,14 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single", "tiles", "told")
+    __slots__ = ("strides", "single", "tiles", "told", "partner")
 
     def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
         self.tiles = tiles
         self.strides, self.single = about[13], about[14]
         self.told: dict[tuple[int, ...], int] = {}
+        self.partner: Pass | None = None  # of a function: its adjoint, which says how many steps a tile has
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -95,21 +99,22 @@ class Pass(NativePass):
 
     def steps(self, sizes: dict[str, int]) -> int:
         """Steps of a tile: fewer where the values of one step are large, many are carried, or many are read and written."""
-        block = dict(zip(self.axes, choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST).axes, strict=True))
+        found = choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST, WIDE)
+        block = dict(zip(self.axes, found.axes, strict=True))
         size = max((math.prod(block[a] for a in axes) for axes in self.arrays), default=1)
         room = STEPS if self.moved <= MOVED else STEPS // 2
         return max(2, min(room, room * LEAST // power(size * max(1, len(self.starts)))))
 
     def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
         """How much one program takes."""
-        large = LARGE * MOVED // max(MOVED, self.moved)
+        large = WIDE if self.tiles else LARGE * MOVED // max(MOVED, self.moved)
         found = choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE, large)
         if not self.tiles:
             if self.moved <= MOVED:
                 return found
             return replace(found, warps=min(WARPS, 2 * found.warps), stages=found.stages if self.moved <= 2 * MOVED else 1)
         size = max((math.prod(dict(zip(self.axes, found.axes, strict=True))[a] for a in axes) for axes in self.arrays), default=1)
-        small = size * self.steps(sizes) * max(1, len(self.starts)) <= SCANNED
+        small = size * (self.partner or self).steps(sizes) * max(1, len(self.starts)) <= SCANNED
         return replace(found, warps=found.warps // 2) if small else found
 
 
@@ -182,6 +187,7 @@ class Kernel(NativeKernel):
         self.parallel = Kernel(*scan, tiles=True) if scan else None
         self.forward: Pass = Pass(about, tiles)
         self.adjoint: Pass = Pass(adjoint_about, tiles)
+        self.forward.partner = self.adjoint
         self.functions = (forward, adjoint)
         self.sources, self.gradients, self.stored, self.outer = adjoint_about[9:13]
         self.key = hashlib.sha256(f"triton\0{forward.name}\0{about!r}\0{adjoint_about!r}\0{id(self)}".encode()).hexdigest()
