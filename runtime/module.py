@@ -39,6 +39,8 @@ class Module(Running):
     TRITON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     NEWTON: ClassVar[tuple[Any, ...]] = ()
     TRITON_NEWTON: ClassVar[tuple[Any, ...]] = ()
+    NEWTON_ADJOINT: ClassVar[tuple[Any, ...]] = ()
+    FACTS: ClassVar[tuple[Any, ...]] = ()
     NEWTON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     SCAN: ClassVar[str] = "auto"
 
@@ -318,6 +320,17 @@ class Module(Running):
     def explain(self) -> str:
         """What runs, and why."""
         return self.REPORT or f"{self.TABLE.name}: the reference, one step after the other"
+
+    def explain_choice(self, batch: int, time: int, *, training: bool = False, device: str = "") -> str:
+        """The mode that each loop over time takes on a GPU for `batch` sequences of `time` steps where `scan` is auto, its time by the cost
+        model, what bounds it, and the runner-up.
+
+        `training`: where gradients will be taken. `device`: a machine of `seqc explain --device`, "" for the GPU that is here (without
+        one h200). Raises ValueError for another one.
+        """
+        from seqc.runtime.triton.auto import explanation
+
+        return explanation(self, batch, time, training, device)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{k}={v}" for k, v in self.dims.items())

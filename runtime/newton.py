@@ -2,7 +2,8 @@
 
 In:      a kernel, the kernels of its iteration (of any backend), operands as the kernel takes them.
 Out:     what the kernel itself gives: rows, carries after the last step, and what its adjoint reads. Gradients are the adjoint's
-         own: at the solution they are one transposed linear scan, which is what the sequential adjoint computes.
+         own: at the solution they are one transposed linear scan, which runs as one where rows have all that it reads, else one step
+         after the other.
 Keeps:   no result that has not converged is handed out. Where a residual is not finite, or the limit of iterations is reached, the
          kernel itself runs, one step after the other; a warning says so once for each module, its `Report` counts it. So it does
          while a CUDA graph is captured: how often to iterate is for the host to say, which must not wait there.
@@ -27,11 +28,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqc.runtime.cost import model
 from seqc.runtime.native.kernel import Kernel
 from seqc.runtime.triton.launching import MACHINE
 
-WINDOW = 1 << 14
-"""Steps that are solved at a time."""
+WINDOW = model.WINDOW
+"""Steps that are solved at a time; on a GPU more, where a step is small (`runtime.cost.model.window`)."""
 
 BUDGET = {torch.float32: 4e-6, torch.float64: 1e-12}
 """The tolerance where none is given, for the type of the arithmetic."""
@@ -152,12 +154,21 @@ class Part:
 
 
 class Newton(Kernel):
-    """A kernel that is solved by Newton's method; everything else about it is the kernel's own."""
+    """A kernel that is solved by Newton's method; everything else about it is the kernel's own. `adjoint`: a kernel whose adjoint is the
+    same in another form: one linear scan backwards."""
 
     def __init__(
-        self, base: Kernel, parts: Sequence[Part], read: Kernel, starts: Sequence[tuple[str, float]], name: str, chosen: Settings
+        self,
+        base: Kernel,
+        parts: Sequence[Part],
+        read: Kernel,
+        starts: Sequence[tuple[str, float]],
+        name: str,
+        chosen: Settings,
+        adjoint: Kernel | None = None,
     ) -> None:
         self.__dict__.update(base.__dict__)
+        self.back = adjoint if adjoint is not None else base
         self.base, self.parts, self.read, self.starts, self.name, self.chosen = base, tuple(parts), read, tuple(starts), name, chosen
         self.key = f"{base.key} {chosen!r}"
         self.report = Report()
@@ -180,8 +191,8 @@ class Newton(Kernel):
         return found
 
     def run_adjoint(self, *given: Any) -> list[Tensor | None]:
-        """The kernel's own."""
-        return self.base.run_adjoint(*given)
+        """The kernel's own, or the same as one scan."""
+        return self.back.run_adjoint(*given)
 
     def _solved(
         self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool, batch: int, length: int, sizes: dict[str, int]
@@ -192,8 +203,9 @@ class Newton(Kernel):
         kinds = [kind for kind, _ in self.base.forward.operands]
         iterations: list[int] = []
         residual = 0.0
-        for low in range(0, length, WINDOW):
-            high = min(length, low + WINDOW)
+        steps = self._window(held, length)
+        for low in range(0, length, steps):
+            high = min(length, low + steps)
             here = [x[:, low:high] if kind == "step" else x for x, kind in zip(operands, kinds, strict=True)]
             most = 0
             for part in self.parts:
@@ -217,6 +229,11 @@ class Newton(Kernel):
             again = [x for x, how in zip(held, self.base.stored, strict=True) if how == REPLAYED]
             found += [x[:, :length:every].transpose(0, 1).contiguous() for x in again]
         return found, iterations, residual
+
+    def _window(self, held: Sequence[Tensor], length: int) -> int:
+        """Steps that are solved at a time."""
+        entries = max(sum(held[i][:, 0].numel() for i in p.carries) for p in self.parts)
+        return max(WINDOW, model.window(length, entries, True)) if held[0].device.type == "cuda" else WINDOW
 
     def _starts(self, operands: Sequence[Any], real: torch.dtype, batch: int, length: int, sizes: dict[str, int]) -> list[Tensor]:
         """For each carry its values before the first step and after each: the first ones are known."""
@@ -257,15 +274,10 @@ class Newton(Kernel):
 def measured(largest: Sequence[Tensor], count: int) -> tuple[float, float, bool]:
     """The largest relative residual and correction, and whether all is finite. `largest`: of each carry |r|, then |delta|, then
     |value|, each [batch, axes]."""
-    worst = [0.0, 0.0]
-    finite = True
-    for n in range(count):
-        values = largest[2 * count + n].reshape(len(largest[0]), -1)
-        scale = torch.maximum(values, SMALL * values.amax(1, keepdim=True))
-        for j in range(2):
-            x = largest[j * count + n].reshape(len(largest[0]), -1)
-            part = torch.where(x == 0, 0.0, x / scale).max().item()
-            finite = finite and math.isfinite(part)
-            worst[j] = max(worst[j], part)
-        finite = finite and bool(torch.isfinite(values).all())
-    return worst[0], worst[1], finite
+    # [3, carries, batch, entries]: the host waits for one result
+    every = torch.stack([x.reshape(len(x), -1) for x in largest]).unflatten(0, (3, count))
+    values = every[2]
+    scale = torch.maximum(values, SMALL * values.amax(-1, keepdim=True))
+    parts = torch.where(every[:2] == 0, 0.0, every[:2] / scale).flatten(1).amax(1)
+    residual, correction, whole = torch.cat((parts, values.amax().reshape(1))).tolist()
+    return residual, correction, math.isfinite(residual) and math.isfinite(correction) and math.isfinite(whole)

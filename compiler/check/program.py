@@ -367,7 +367,8 @@ class _Checker:
             if n not in {f for f, _, _ in fields}:
                 self.sink.report("SEQ0239", f"{line.name} has no field `{n}`", given[n].name.span)
                 ok = False
-        return spec.Operator(key, line.name.text, fields, tuple(identity), tuple(combine), line.doc, line.name.span) if ok else None
+        sides = (line.left.text, line.right.text)
+        return spec.Operator(key, line.name.text, fields, tuple(identity), tuple(combine), line.doc, sides, line.name.span) if ok else None
 
     def extern(self, key: str) -> spec.Extern | None:
         """A checked extern."""

@@ -9,11 +9,16 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from seqc.compiler.cli.shared import add_colour, add_lowering, add_sizes
 
+if TYPE_CHECKING:
+    from seqc.compiler.driver.pipeline import Run
+
 STAGES = ("syntax", "spec", "graph", "analysis", "plan", "kernel", "code")
-EPILOG = """--stage prints what one stage of the compiler made; --stage all -o DIR writes all of them, numbered.
+EPILOG = """With --device or --shape the mode that each loop over time takes there, its estimated time, what bounds it, the runner-up.
+--stage prints what one stage of the compiler made; --stage all -o DIR writes all of them, numbered.
 exit codes: 0 explained, 1 errors in the spec, 2 no such spec, code or option"""
 _CODE = re.compile(r"SEQ(\d{4}|-W\d{2})", re.IGNORECASE)
 
@@ -24,8 +29,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", choices=(*STAGES, "all"), help="print what a stage made")
     parser.add_argument("-o", "--output", metavar="DIR", help="with --stage: write files into this folder")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: the verdicts on every body")
-    parser.add_argument("--device", default="cpu", help="the device the plan is for: cpu, cuda, cuda:1")
-    parser.add_argument("--shape", default="8x1024", metavar="BxT", help="batch and steps the figures are for (default 8x1024)")
+    parser.add_argument("--device", help="the machine the plan is for: cpu, cuda, cuda:1, a100, h100, h200, mi300x (default cpu)")
+    parser.add_argument(
+        "--shape", metavar="BxT", help="batch and steps the figures are for (default 8x1024); B=8,T=4096,D=512 gives sizes of dims too"
+    )
     parser.add_argument(
         "--given",
         action="append",
@@ -62,17 +69,26 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(shown(result, stage))
         return 0
     result = compiled(target, options, until="plan" if args.format == "text" else "analysis")
-    if args.format == "json":
-        print(json.dumps(result.report, indent=2))
-        return 0
     # a spec that nothing can run yet is explained all the same
-    with contextlib.suppress(Rejected):
-        advance(result, "kernel")
+    figures = args.device is not None or args.shape is not None
+    if figures or args.format == "text":
+        with contextlib.suppress(Rejected):
+            advance(result, "kernel")
+    if args.format == "json":
+        print(json.dumps({**result.report, **_machine(result, figures)}, indent=2))
+        return 0
     from seqc.compiler.driver.explain.text import explain_text
 
     out = Console.out(args.color)
-    out.print(explain_text(result, out.style, max(80, min(120, shutil.get_terminal_size((110, 24)).columns))).rstrip("\n"))
+    out.print(explain_text(result, out.style, max(80, min(120, shutil.get_terminal_size((110, 24)).columns)), figures).rstrip("\n"))
     return 0
+
+
+def _machine(result: Run, figures: bool) -> dict[str, Any]:
+    """The choices on a machine as plain data, where they were asked for."""
+    from seqc.compiler.driver.explain.choices import report
+
+    return {"machine": report(result).model_dump(mode="json")} if figures and "kernel" in result.results else {}
 
 
 def _code(code: str) -> int:

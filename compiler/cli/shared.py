@@ -53,7 +53,8 @@ def options_of(args: argparse.Namespace) -> Options:
     if getattr(args, "sizes", None):
         given["dims"] = dims_of(args.sizes)
     if getattr(args, "shape", None):
-        given.update(shape_of(args.shape))
+        shape = shape_of(args.shape)
+        given.update({**shape, "dims": {**given.get("dims", {}), **shape.get("dims", {})}})
     if getattr(args, "given", None):
         given["given"] = tuple(args.given)
     for name in ("backend", "scan", "device"):

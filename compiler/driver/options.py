@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from seqc.compiler.driver.usage import Unusable
+from seqc.runtime.cost.devices import DEVICES
 
 STAGES = ("syntax", "spec", "graph", "analysis", "plan", "kernel", "code")
 """What the compiler makes of a spec, in this order."""
@@ -42,8 +43,8 @@ def _scan(value: str) -> str:
 
 
 def _device(value: str) -> str:
-    if not _DEVICE.fullmatch(value):
-        raise ValueError(f"`{value}` is no device; write cpu, cuda or cuda:1")
+    if not _DEVICE.fullmatch(value) and value not in DEVICES:
+        raise ValueError(f"`{value[:60]}` is no device; there are cpu, cuda, cuda:1, {', '.join(d for d in DEVICES if d != 'cpu')}")
     return value
 
 
@@ -144,9 +145,13 @@ def dims_of(settings: list[str]) -> dict[str, int]:
     return out
 
 
-def shape_of(text: str) -> dict[str, int]:
-    """`8x1024` as batch and time. Raises `Unusable`."""
+def shape_of(text: str) -> dict[str, Any]:
+    """`8x1024` as batch and time; `B=8,T=1024,D=4096` as those and sizes of dims. Raises `Unusable`."""
     match = re.fullmatch(r"\s*(\d{1,10})\s*[x,×]\s*(\d{1,10})\s*", text)
-    if not match:
-        raise Unusable(f"`{text[:40]}` is no shape", "write batch and steps: --shape 8x1024")
-    return {"batch": int(match[1]), "time": int(match[2])}
+    if match:
+        return {"batch": int(match[1]), "time": int(match[2])}
+    if "=" not in text:
+        raise Unusable(f"`{text[:40]}` is no shape", "write batch and steps: --shape 8x1024, or --shape B=8,T=1024,D=256")
+    sizes = dims_of([text])
+    found: dict[str, Any] = {word: sizes.pop(name) for name, word in (("B", "batch"), ("T", "time")) if name in sizes}
+    return {**found, **({"dims": sizes} if sizes else {})}

@@ -15,7 +15,8 @@ from seqc.compiler.emit.safety import check
 from seqc.compiler.ir.spec import Program
 from seqc.compiler.lower.native.emit_module import Lowered, lower
 from seqc.compiler.lower.triton import emit_module as triton
-from seqc.compiler.lower.triton.emit_newton import newton_lines
+from seqc.compiler.lower.triton import facts
+from seqc.compiler.lower.triton.emit_newton import adjoint_lines, newton_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
     for n in native.values():
         texts, constants = triton.lines_of(n.name, n.kernels, n.inside())
         more = newton_lines(n.name, n.newton) if texts else ([], [])
-        functions.append((texts + more[0], constants + more[1]))
+        back = adjoint_lines(n.name, n.kernels, n.newton) if texts else ([], [])
+        loops = facts.line(n.name, facts.of_class(n.kernels, n.newton, n.inside())) if texts else []
+        functions.append((texts + more[0] + back[0], constants + more[1] + back[1] + loops))
     if any(f for f, _ in functions):
         at = next(i for i, line in enumerate(lines) if line.startswith("from seqc.runtime.tables import "))
         lines.insert(at + 1, triton.IMPORT)

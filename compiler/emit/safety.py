@@ -60,12 +60,12 @@ OWNERS: dict[str, frozenset[str]] = {
     ),
     "native": frozenset("call joined parts ready reset step steps valid".split()),
     "tl": frozenset(
-        """abs arange associative_scan broadcast_to cast cdiv ceil cos debug_barrier dot erf exp floor full load log minimum program_id
-        range rsqrt sigmoid sin sqrt store where zeros""".split()
+        """abs arange associative_scan broadcast_to cast cdiv ceil cos debug_barrier dot erf exp floor full load log maximum minimum
+        program_id range rsqrt sigmoid sin sqrt store where zeros""".split()
     ),
     "sq": frozenset(
-        """atan expdiff expm1 gelu larger log1p logaddexp logsigmoid max_along min_along mod number pow relu sign shifted silu smaller
-        softplus sum_along tanh turned""".split()
+        """affine1 affine2 affine3 atan expdiff expm1 gelu larger log1 log1p logaddexp logsigmoid max1 max_along min_along mod number pow
+        relu sign shifted silu smaller softplus sum_along tanh turned""".split()
     ),
     "self": frozenset(
         "_forward _loss begun const held hole levels make make_levels place sequence_given "
@@ -142,7 +142,7 @@ def check_tree(text: str) -> None:
                 allowed(callable_name(f, classes), node, "a call of something else")
             case ast.FunctionDef(decorator_list=decorators):
                 for d in decorators:
-                    allowed(isinstance(d, ast.Name) and d.id in ("staticmethod", "kernel"), node, "a decorator")
+                    allowed(isinstance(d, ast.Name) and d.id in ("staticmethod", "kernel", "combine"), node, "a decorator")
             case ast.Lambda(args=args):
                 allowed(not args.args, node, "a lambda with arguments")
             case ast.Await() | ast.Yield() | ast.YieldFrom() | ast.NamedExpr() | ast.JoinedStr() | ast.Global() | ast.Nonlocal():
@@ -161,7 +161,8 @@ def top_level(node: ast.stmt) -> None:
     elif isinstance(node, ast.Expr):
         allowed(isinstance(node.value, ast.Constant), node, "an expression")
     else:
-        kernel = isinstance(node, ast.FunctionDef) and any(isinstance(d, ast.Name) and d.id == "kernel" for d in node.decorator_list)
+        words = [d.id for d in node.decorator_list if isinstance(d, ast.Name)] if isinstance(node, ast.FunctionDef) else []
+        kernel = "kernel" in words or "combine" in words
         allowed(kernel or isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef), node, f"a {type(node).__name__}")
 
 
@@ -218,7 +219,7 @@ def check_tokens(text: str) -> None:
             elif (
                 token.type == tokenize.OP
                 and word in (";", ":=", "@")
-                and not (word == "@" and text.split("\n")[line - 1].strip() in ("@staticmethod", "@kernel"))
+                and not (word == "@" and text.split("\n")[line - 1].strip() in ("@staticmethod", "@kernel", "@combine"))
             ):
                 raise Unsafe(f"line {line}: {word}")
             if token.type not in (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT):

@@ -192,12 +192,41 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
+class Combine:
+    """An associative operation on several values: `step` computes `results` from the `left` and the `right` operands."""
+
+    name: str
+    left: tuple[Var, ...]
+    right: tuple[Var, ...]
+    step: tuple[Statement, ...]
+    results: tuple[Var, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Carries that are all steps so far put together: `next` is combine(`previous`, `elements`), in whatever order that is done.
+
+    carries   their numbers, in the order of the operation's values
+    elements  what a step brings; `step` has the statements that only they need
+    reset     a truth value: the step forgets what was before it; its elements are all there is
+    """
+
+    combine: Combine
+    carries: tuple[int, ...]
+    elements: tuple[Arg, ...]
+    reset: Arg = 0.0
+    step: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Kernel:
     """One fused pass. See the module's docstring.
 
     axes      all axes, in the order that decides which one lies in lanes
+    scans     carries of which a spec says how they are put together; what the step computes is the same
     split     axes along which the work may be cut into independent pieces: no value that a piece computes needs another one's
               part. A row or total that lacks a split axis and is a sum over it comes as one part for each piece (`partial`)
+    store     its gradient finds the carries of each step in memory; else what no row holds is computed again from checkpoints
     """
 
     name: str
@@ -212,6 +241,8 @@ class Kernel:
     totals: tuple[Var, ...] = ()
     split: Axes = ()
     reverse: bool = False
+    scans: tuple[Scan, ...] = ()
+    store: bool = False
 
     @property
     def ordered(self) -> dict[str, int]:

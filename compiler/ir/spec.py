@@ -64,6 +64,24 @@ class Value:
     span: Span = field(default=NOWHERE, compare=False, repr=False)
     text: str = ""
     """The equation as written, on one line, for comments in generated code and for `explain`."""
+    scan: Scanned | None = field(default=None, compare=False, repr=False)
+    """Of a field of a scan that was unfolded: what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A scan with an operator as recurrences: for each field its value's name, what a step brings, the identity, what `combine` calls
+    the left and the right operand's field, axes, and the new value made of these."""
+
+    name: str
+    operator: str
+    values: tuple[str, ...]
+    elements: tuple[Expr, ...]
+    identity: tuple[Expr, ...]
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    axes: tuple[Axes, ...]
+    combine: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +222,8 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """An associative operator. In `combine`, `l.m` is the read of the name `l.m`; each field's new value is `combine[field]`."""
+    """An associative operator. In `combine`, `l.m` is the read of the name `l.m`, if `sides` are l and r; each field's new value is
+    `combine[field]`."""
 
     key: str
     name: str
@@ -212,6 +231,7 @@ class Operator:
     identity: tuple[Expr, ...]
     combine: tuple[tuple[str, Expr], ...]
     doc: str = ""
+    sides: tuple[str, str] = ("l", "r")
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 

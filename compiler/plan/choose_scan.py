@@ -7,7 +7,8 @@ legal for some components only, the others say so.
 
 The reference backend runs sequentially, component after component; emitters that do better add themselves to `RUNS`; `lacks` says
 what a backend does not run of a mode that it has. On a CPU
-`auto` is the native backend: which of its loops are kernels is known when they are lowered, and said there.
+`auto` is the native backend, on a GPU Triton's: which of its loops are kernels is known when they are lowered, and said there; on a GPU
+the mode hangs on the shape of each call (`runtime.cost`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from seqc.compiler.diagnostics.diagnostic import Diagnostic, Note, Rejected
 from seqc.compiler.ir.plan import Choice, Plan
 from seqc.compiler.ir.verdict import MODES, Component, ModeName, Verdict
+from seqc.runtime.cost.devices import DEVICES
 
 RUNS: Mapping[str, tuple[ModeName, ...]] = {
     "reference": ("sequential",),
@@ -45,7 +47,7 @@ def choose(v: Verdict, device: str = "cpu", scan: str = "auto", backend: str = "
         states, reason = ", ".join(refused[0].states), lacks(refused[0], name, wanted)
         what = f"the {name} backend does not run {states} in the mode {wanted}"
         raise Rejected((Diagnostic("SEQ0540", what, notes=(Note(reason),), help="scan = auto"),))
-    choices = tuple(_choose(c, name, wanted) for c in v.components)
+    choices = tuple(_choose(c, name, wanted, device != "cpu") for c in v.components)
     return Plan(v.key, v.name, device, name, why, choices)
 
 
@@ -53,6 +55,8 @@ def _backend(device: str) -> tuple[str, str]:
     """What `auto` is on a device, and why."""
     if device == "cpu":
         return "native", "fused loops in C; where there is no C compiler, the reference"
+    if device in DEVICES or device.partition(":")[0] == "cuda":
+        return "triton", "fused loops on the GPU; where a loop has no Triton kernel, the reference"
     return "reference", "it runs on every device"
 
 
@@ -73,9 +77,11 @@ def _mode(scan: str) -> ModeName | None:
     return next((m for m in MODES if m == named), None)
 
 
-def _choose(c: Component, backend: str, wanted: ModeName | None) -> Choice:
+def _choose(c: Component, backend: str, wanted: ModeName | None, parallel: bool) -> Choice:
     mode: ModeName = RUNS[backend][0]
     why = f"the {backend} backend runs one step after the other"
+    if backend == "triton" and parallel:
+        why = "one step after the other, or what the cost model finds quicker at the shape of a call"
     if c.family == "none":
         why = "no recurrence: a map over the steps"
     elif wanted is not None and not c.modes[wanted].legal:
@@ -84,14 +90,16 @@ def _choose(c: Component, backend: str, wanted: ModeName | None) -> Choice:
         why = f"no {wanted}: {lacks(c, backend, wanted)}"
     elif wanted is not None:
         mode, why = wanted, "asked for"
-    others = tuple((m, _other(c, backend, m)) for m in c.legal() if m != mode and m != "sequential")
+    others = tuple((m, _other(c, backend, m, parallel)) for m in c.legal() if m != mode and m != "sequential")
     return Choice(c.states, mode, why, c.hoisted, others)
 
 
-def _other(c: Component, backend: str, mode: ModeName) -> str:
+def _other(c: Component, backend: str, mode: ModeName, parallel: bool) -> str:
     """Why a legal mode was not taken."""
     why = lacks(c, backend, mode)
     more = ", several times over the sequence: it pays on parallel machines only" if mode == "newton" else ""
+    if not why and backend == "triton" and parallel:
+        return f"legal; taken where it is quicker, or with scan = {mode}"
     return f"legal; {why}" if why else f"legal; scan = {mode} runs it{more}"
 
 

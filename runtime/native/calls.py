@@ -47,6 +47,9 @@ def steps(module: Any, run: Run) -> bool:
     """Whether this run of a module goes through its kernels."""
     if module.backend == "triton":
         return not choice.reference and not run.watch and run.dtype.is_floating_point and (run.device.type != "cpu" or on_gpu())
+    if module.backend == "auto" and run.device.type == "cuda":
+        free = not choice.reference and not run.watch and run.dtype.is_floating_point and (choice.auto or module.asked)
+        return free and bool(type(module).TRITON) and gpu.installed() and not seen_through()
     return (
         module.backend != "reference"
         and not choice.reference
@@ -132,56 +135,83 @@ def triton_kernel(one: tuple[Any, ...]) -> Kernel:
     return TritonKernel(*one)
 
 
-def triton_forward(function: Lazy, tiles: bool, about: Sequence[Any]) -> Kernel:
-    """A kernel made of a Triton function that has no adjoint; `tiles`: it takes many steps at a time."""
+def triton_forward(function: Lazy, tiles: bool, about: Sequence[Any], *cuts: Any) -> Kernel:
+    """A kernel made of a Triton function that has no adjoint; `tiles`: it takes many steps at a time, and `cuts` are for segments."""
     from seqc.runtime.triton.kernel import Kernel as TritonKernel
 
-    return TritonKernel(function, about, function, about, tiles=tiles)
+    return TritonKernel(function, about, function, about, *cuts, tiles=tiles)
 
 
-def chosen(module: Any, number: int) -> Kernel:
-    """A kernel of a module, for its backend."""
-    if module.backend != "triton":
+def triton_adjoint(forward: Sequence[Any], back: Sequence[Any]) -> Kernel:
+    """A kernel that is run backwards only: many steps at a time."""
+    from seqc.runtime.triton.kernel import Kernel as TritonKernel
+
+    return TritonKernel(*forward, *back, tiles=True)
+
+
+def on_triton(module: Any, operands: Sequence[Any]) -> bool:
+    """Whether a call goes through Triton's kernels: asked for, or what `auto` is on a GPU."""
+    return module.backend == "triton" or module.backend == "auto" and any(isinstance(x, Tensor) and x.is_cuda for x in operands)
+
+
+def chosen(module: Any, number: int, triton: bool, scan: str = "sequential") -> Kernel:
+    """A kernel of a module, in C or in Triton; there for a scan mode, where it has it."""
+    if not triton:
         return kernels_of(module.KERNELS)[number]
     found: Any = kernels_of(module.TRITON)[number]
-    parallel: Kernel | None = found.parallel if getattr(module, "_scan", "auto") == "associative" else None
+    parallel: Kernel | None = found.parallel if scan == "associative" else None
     return found if parallel is None else parallel
 
 
 def call(module: Any, number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
     """Rows and carries after the last step of one kernel; `dtype` of all rows, or a tuple with one for each."""
-    if module.newton is not None:
-        solver = newton_of(module, number)
+    triton = on_triton(module, operands)
+    scan, solve = getattr(module, "_scan", "auto"), module.newton
+    if triton and scan == "auto" and solve is None:
+        scan = automatic(module, number, operands)
+        solve = Settings() if scan == "newton" else None
+    if solve is not None:
+        solver = newton_of(module, number, triton, solve)
         if solver is not None:
             if torch.compiler.is_compiling():
                 return run_kernel(solver, operands, dtype)
             with reporting(module.report):
                 return run_kernel(solver, operands, dtype)
-    return run_kernel(chosen(module, number), operands, dtype)
+    return run_kernel(chosen(module, number, triton, scan), operands, dtype)
+
+
+def automatic(module: Any, number: int, operands: Sequence[Any]) -> str:
+    """The mode that the cost model finds for a call of a Triton kernel."""
+    from seqc.runtime.triton.auto import mode
+
+    return mode(module, number, chosen(module, number, True), operands)
 
 
 _newtons: dict[tuple[int, int, Settings], tuple[Any, Newton | None]] = {}
 
 
-def newton_of(module: Any, number: int) -> Newton | None:
+def newton_of(module: Any, number: int, triton: bool, solve: Settings) -> Newton | None:
     """The kernel with this number solved by Newton's method; None where there is nothing to iterate."""
-    constant = module.TRITON_NEWTON if module.backend == "triton" else module.NEWTON
-    held = _newtons.get((id(constant), number, module.newton))
+    constant = module.TRITON_NEWTON if triton else module.NEWTON
+    held = _newtons.get((id(constant), number, solve))
     if held is None:
         made: Newton | None = None
         about = constant[number] if number < len(constant) else None
         if about is not None:
             starts, read, parts = about
-            make = triton_forward if module.backend == "triton" else Kernel
+            make = triton_forward if triton else Kernel
             groups = [Part(carries, known, iterated, make(*one)) for carries, known, iterated, *one in parts]
-            made = Newton(chosen(module, number), groups, make(*read), starts, module.TABLE.name, module.newton)
-        held = _newtons[id(constant), number, module.newton] = (constant, made)
+            base = chosen(module, number, triton)
+            back = module.NEWTON_ADJOINT[number] if triton and module.NEWTON_ADJOINT else None
+            adjoint = None if back is None else triton_adjoint(module.TRITON[number][:2], back)
+            made = Newton(base, groups, make(*read), starts, module.TABLE.name, solve, adjoint)
+        held = _newtons[id(constant), number, solve] = (constant, made)
     return held[1]
 
 
 def step(module: Any, number: int, operands: Sequence[Any], dtype: Any) -> tuple[Tensor, ...]:
     """The same for one step: operands and rows have no time."""
-    return run_step(chosen(module, number), operands, dtype)
+    return run_step(chosen(module, number, on_triton(module, operands)), operands, dtype)
 
 
 def reset(run: Run) -> Tensor:

@@ -27,12 +27,13 @@ from seqc.runtime.triton.blocks import LARGE, LEAST, PROGRAMS, TILE, WARPS, Bloc
 from seqc.runtime.triton.device import interpreting
 from seqc.runtime.triton.launching import start
 from seqc.runtime.triton.names import Lazy
+from seqc.runtime.triton.segments import Segment, Split, multiprocessors, segment_steps
 
 CHUNK = 32
 """Steps between checkpoints."""
 
-STEPS = 64
-"""Steps of a tile of the associative mode, where one step is small."""
+STEPS = 32
+"""Steps of a tile of the associative mode, where one step is small: with 64 registers spill."""
 
 MOVED = 8
 """So many values may be read and written at a step before threads or tiles have half as many entries: each takes registers for its
@@ -49,6 +50,9 @@ STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 _NUMBER, _BITS = struct.Struct("d"), struct.Struct("q")
 
+BOUNDS = ("start", "summary")
+"""Slots of what segments begin with and come to."""
+
 
 def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zero: bool) -> Tensor:
     """Memory for a result or a scratch; `zero` where no program writes it."""
@@ -58,7 +62,7 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single", "tiles", "told", "partner")
+    __slots__ = ("strides", "single", "tiles", "told", "partner", "bounds", "levels", "begun", "with_")
 
     def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
@@ -66,6 +70,12 @@ class Pass(NativePass):
         self.strides, self.single = about[13], about[14]
         self.told: dict[tuple[int, ...], int] = {}
         self.partner: Pass | None = None  # of a function: its adjoint, which says how many steps a tile has
+        # of a scan: its levels, and which carries there are `start` slots for
+        self.levels: int = about[15] if len(about) > 16 else 0
+        self.begun: tuple[int, ...] = about[16] if len(about) > 16 else ()
+        self.with_: Pass | None = None
+        self.bounds = tuple(r for r in self.results if r[0] in BOUNDS)
+        self.results = tuple(r for r in self.results if r[0] not in BOUNDS)
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -78,12 +88,15 @@ class Pass(NativePass):
         return sum(kind in ("step", "past") for kind, _ in self.operands) + len(self.of("row"))
 
     def interval(self, sizes: dict[str, int], real: torch.dtype, length: int) -> int:
-        """Steps between checkpoints; of the associative mode the steps of a tile."""
+        """Steps between checkpoints; of the associative mode the steps of a tile; of a pass that goes one step after the other beside one
+        `with_` tiles, theirs."""
+        if self.with_ is not None:
+            return self.with_.interval(sizes, real, length)
         return (self.told.get(self.place(sizes)) or self.steps(sizes)) if self.tiles else CHUNK
 
     def place(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Under what the steps of a tile are told, where they were chosen (`decide`): the same for a function and its adjoint."""
-        return tuple(power(sizes[a]) for a in self.axes)
+        return tuple(power(sizes[a]) for a in sorted(self.axes))
 
     @contextlib.contextmanager
     def given(self, sizes: Mapping[str, int], steps: int) -> Iterator[None]:
@@ -102,8 +115,7 @@ class Pass(NativePass):
         found = choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST, WIDE)
         block = dict(zip(self.axes, found.axes, strict=True))
         size = max((math.prod(block[a] for a in axes) for axes in self.arrays), default=1)
-        room = STEPS if self.moved <= MOVED else STEPS // 2
-        return max(2, min(room, room * LEAST // power(size * max(1, len(self.starts)))))
+        return max(2, min(STEPS, STEPS * LEAST // power(size * max(1, len(self.starts)))))
 
     def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
         """How much one program takes."""
@@ -131,6 +143,7 @@ class Launch:
     stored   what lies in the memory of each operand that has some
     tail     the arguments behind the tensors and the scratch; `plain`: results are as the function leaves them
     ready    compiled kernels, as `launching` keeps them
+    bounds   how many slots there are for segments; None where a call gives nothing for them
     """
 
     function: Lazy
@@ -146,6 +159,7 @@ class Launch:
     constants: tuple[Any, ...]
     warps: int
     stored: tuple[torch.dtype, ...] = ()
+    bounds: int = 0
     tail: tuple[Any, ...] = ()
     plain: bool = False
     ready: dict[Any, Any] = field(default_factory=dict)
@@ -155,8 +169,16 @@ class Launch:
         ends = zip(self.results, self.shares, self.kinds, strict=True)
         self.plain = all(r is None or not n and r[1] == kind for r, n, kind in ends)
 
-    def call(self, operands: Sequence[Any], launch: Callable[..., None] = start) -> list[Tensor | None]:
-        """Runs the function on operands of this layout, by `launch(plan, device, operands and results, numbers, scratch)`."""
+    @property
+    def launches(self) -> tuple[Launch, ...]:
+        """All launches of the plan."""
+        return (self,)
+
+    def call(
+        self, operands: Sequence[Any], launch: Callable[..., None] = start, bounds: Sequence[Tensor] = ()
+    ) -> list[Tensor | None]:
+        """Runs the function on operands of this layout, by `launch(plan, device, operands and results, numbers, scratch)`. `bounds`: what
+        there is for segments."""
         taken: list[Tensor | None] = []
         for i, kind, whole in self.given:
             x = operands[i] if kind is None else operands[i].to(kind)
@@ -167,7 +189,7 @@ class Launch:
         if self.programs:
             scratch = [buffer(s, self.real, device, False) for s in self.scratch]
             bits = tuple([_BITS.unpack(_NUMBER.pack(operands[i]))[0] for i in self.numbers]) if self.numbers else ()
-            launch(self, device, taken + found, bits, scratch)
+            launch(self, device, [*taken, *found, *(bounds or (None,) * self.bounds)], bits, scratch)
         if self.plain:
             return found
         out: list[Tensor | None] = []
@@ -179,15 +201,21 @@ class Launch:
 
 class Kernel(NativeKernel):
     """One kernel and its adjoint. `scan`: the functions that take many steps at a time, and their descriptions, if there are any;
-    `parallel` is the kernel made of them."""
+    `parallel` is the kernel made of them. Of such a kernel (`tiles`) it is those for segments, forwards and then backwards."""
 
     def __init__(
         self, forward: Lazy, about: Sequence[Any], adjoint: Lazy, adjoint_about: Sequence[Any], *scan: Any, tiles: bool = False
     ) -> None:
-        self.parallel = Kernel(*scan, tiles=True) if scan else None
+        self.parallel = Kernel(*scan, tiles=True) if scan and not tiles else None
         self.forward: Pass = Pass(about, tiles)
-        self.adjoint: Pass = Pass(adjoint_about, tiles)
-        self.forward.partner = self.adjoint
+        self.adjoint: Pass = Pass(adjoint_about, tiles and len(adjoint_about) > 16)
+        self.adjoint.with_ = self.forward if tiles and not self.adjoint.tiles else None
+        self.forward.partner = self.adjoint if self.adjoint.tiles else None
+        if self.adjoint.with_ is not None:
+            self.adjoint.told = self.forward.told
+        pairs = zip(scan[::2], scan[1::2], strict=True) if tiles else ()
+        cuts = [(function, Pass(words, number % 2 == 0)) for number, (function, words) in enumerate(pairs)]
+        self.cuts = (cuts[: 2 * self.forward.levels], cuts[2 * self.forward.levels :])
         self.functions = (forward, adjoint)
         self.sources, self.gradients, self.stored, self.outer = adjoint_about[9:13]
         self.key = hashlib.sha256(f"triton\0{forward.name}\0{about!r}\0{adjoint_about!r}\0{id(self)}".encode()).hexdigest()
@@ -205,7 +233,7 @@ class Kernel(NativeKernel):
         results = self.result_shapes(operands, dtypes, save, single)
         blocks = self._schedule(self.forward, batch, length, sizes, real, operands, results)
         results = self.result_shapes(operands, dtypes, save, single)  # the schedule may have told the steps of a tile
-        return self._launch(self.forward, batch, length, sizes, real, operands, results, {}, single, blocks)
+        return self._in_segments(self.forward, batch, length, sizes, real, operands, results, {}, single, blocks)
 
     def _adjoint_plan(self, operands: Sequence[Any], given: Sequence[Any], dtypes: Sequence[torch.dtype], wanted: Sequence[bool]) -> Any:
         batch, length, sizes = self.shape(operands)
@@ -223,7 +251,46 @@ class Kernel(NativeKernel):
             kind = operands[users[name]].dtype
             kinds[j] = kind if alone and _stored(kind, real) else real
             results.append(((*lead, *shape), kinds[j]))
-        return self._launch(self.adjoint, batch, length, sizes, real, given, results, kinds, False)
+        return self._in_segments(self.adjoint, batch, length, sizes, real, given, results, kinds, False)
+
+    def _in_segments(
+        self,
+        f: Pass,
+        batch: int,
+        length: int,
+        sizes: dict[str, int],
+        real: torch.dtype,
+        operands: Sequence[Any],
+        results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
+        kinds: dict[int, torch.dtype],
+        single: bool,
+        blocks: Blocks | None = None,
+    ) -> Launch | Split:
+        """One launch, or those of all segments where the programs of one launch would leave the machine idle."""
+        if blocks is None:
+            blocks = self._schedule(f, batch, length, sizes, real, operands, results)
+        whole = self._launch(f, batch, length, sizes, real, operands, results, kinds, single, blocks)
+        cuts = self.cuts[f is not self.forward]
+        if not (cuts or f.tiles and not f.starts) or single or not whole.programs:
+            return whole
+        device = next(x.device for x in operands if isinstance(x, Tensor))
+        each = segment_steps(whole.programs, length, self.adjoint.interval(sizes, real, length), multiprocessors(device))
+        if each >= length:
+            return whole
+
+        def rows(f: Pass, kind: str) -> list[tuple[int, ...]]:
+            return [(-(-length // each), batch, *(sizes[a] for a in axes)) for what, axes, _, _ in f.bounds if what == kind]
+
+        shapes = rows(f, "start")
+        before: list[tuple[Launch, tuple[int, ...]]] = []
+        for (one, sums), (other, join) in zip(cuts[::2], cuts[1::2], strict=True):
+            made = tuple(range(len(shapes), len(shapes) + len(rows(sums, "summary"))))
+            shapes += rows(sums, "summary")
+            for lazy, part, which in ((one, sums, (*sums.begun, *made)), (other, join, (*made, *join.begun))):
+                launch = self._launch(part, batch, length, sizes, real, operands, (), {}, False, segment=Segment(each, lazy, f))
+                before.append((launch, which))
+        whole = self._launch(f, batch, length, sizes, real, operands, results, kinds, single, blocks, segment=Segment(each))
+        return Split(buffer, tuple(shapes), tuple(before), whole, len(f.begun))
 
     def _schedule(
         self,
@@ -257,19 +324,25 @@ class Kernel(NativeKernel):
         kinds: dict[int, torch.dtype],
         single: bool,
         blocks: Blocks | None = None,
+        *,
+        segment: Segment | None = None,
     ) -> Launch:
         """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `blocks`: where
-        the schedule is given."""
+        the schedule is given; `segment`: where there are several."""
         if blocks is None:
-            blocks = self._schedule(f, batch, length, sizes, real, operands, results)
+            own = segment is None or segment.function is None
+            blocks = self._schedule(f, batch, length, sizes, real, operands, results) if own else self.fixed or f.blocks(sizes, batch)
         every = self.adjoint.interval(sizes, real, length)
         pieces = {a: -(-sizes[a] // blocks.axes[i]) if a in f.split else 1 for i, a in enumerate(f.axes)}
         groups = -(-batch // blocks.batch)
-        programs = groups * math.prod(pieces.values()) if all(sizes[a] for a in f.axes) else 0
+        span = segment.steps if segment is not None else max(1, length) if f.tiles else every
+        count = -(-length // segment.steps) if segment is not None else 1
+        home = segment.of if segment is not None and segment.of is not None else f
+        programs = groups * math.prod(pieces.values()) * (count if f.tiles else 1) if all(sizes[a] for a in f.axes) else 0
         slots = [i for i, (kind, _) in enumerate(f.operands) if kind != "number"]
-        integers: list[int] = [batch, length, every, *(sizes[a] for a in f.axes)]
+        integers: list[int] = [batch, length, span, *(sizes[a] for a in f.axes)]
         given: list[tuple[int, torch.dtype | None, bool]] = []
-        pasts = iter([i for what, i in self.sources if what == "past"] if f is self.adjoint else [])
+        pasts = iter([i for what, i in self.sources if what == "past"] if home is self.adjoint else [])
         for number, i in enumerate(slots):
             kind, axes = f.operands[i]
             x = operands[i]
@@ -302,13 +375,14 @@ class Kernel(NativeKernel):
             if one:
                 shape = (groups, *shape[1:])
             cut = [a for a in parts if pieces[a] > 1]
-            shape = (*(pieces[a] for a in cut), *shape)
-            if cut or kind == torch.bfloat16 and interpreting():
+            front = [count] if what == "total" and count > 1 else []
+            shape = (*front, *(pieces[a] for a in cut), *shape)
+            if front or cut or kind == torch.bfloat16 and interpreting():
                 kind = real
             by = torch.empty(shape, device="meta").stride()
-            steps = {f"p{f.axes.index(a)}": 0 for a in parts}
-            steps |= {f"p{f.axes.index(a)}": n for a, n in zip(cut, by, strict=False)}
-            rest = by[len(cut) :]
+            steps = {"g": by[0] if front else 0} | {f"p{f.axes.index(a)}": 0 for a in parts}
+            steps |= {f"p{f.axes.index(a)}": n for a, n in zip(cut, by[len(front) :], strict=False)}
+            rest = by[len(front) + len(cut) :]
             if what == "checkpoint":
                 steps |= {"t": rest[0], "b": rest[1]}
                 rest = rest[2:]
@@ -321,11 +395,15 @@ class Kernel(NativeKernel):
             steps |= {str(f.axes.index(a)): n for a, n in zip(axes, rest, strict=True)}
             integers += [steps[word] for word in f.strides[number]]
             made.append((shape, kind))
-            shares.append(len(cut))
+            shares.append(len(front) + len(cut))
+        for number, (_, axes, _, _) in enumerate(f.bounds, len(slots) + len(f.results)):
+            by = torch.empty((count, batch, *(sizes[a] for a in axes)), device="meta").stride()
+            steps = {"t": by[0], "b": by[1]} | {str(f.axes.index(a)): n for a, n in zip(axes, by[2:], strict=True)}
+            integers += [steps[word] for word in f.strides[number]]
         volume = dict(zip(f.axes, blocks.axes, strict=True))
-        scratch = tuple((programs * integers[2] * blocks.batch * math.prod(volume[a] for a in axes),) for axes in f.kept)
+        scratch = tuple((programs * every * blocks.batch * math.prod(volume[a] for a in axes),) for axes in f.kept)
         return Launch(
-            self.functions[0] if f is self.forward else self.functions[1],
+            segment.function if segment is not None and segment.function is not None else self.functions[f is not self.forward],
             programs,
             tuple(given),
             tuple(made),
@@ -338,6 +416,7 @@ class Kernel(NativeKernel):
             (_triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages),
             blocks.warps,
             tuple(operands[i].dtype if kind is None else kind for i, kind, _ in given),
+            bounds=len(f.bounds),
         )
 
 

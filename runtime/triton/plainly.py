@@ -192,6 +192,10 @@ def launched(plan: Any, device: torch.device, tensors: Sequence[Tensor | None], 
         if isinstance(inner, types.FunctionType):
             ours[name] = _again(inner, ours)
     held = dict(plan.function.function.__globals__)
+    for name in plan.function.function.__code__.co_names:  # functions that scans of this module put values together by
+        inner = getattr(held.get(name), "function", None) or getattr(held.get(name), "fn", None)
+        if isinstance(inner, types.FunctionType):
+            held[name] = _again(inner, held)
     held.update(tl=tl, sq=Words(ours))
     function = _again(plan.function.function, held)
     memory = [None if x is None else Memory(_flat(x)) for x in tensors]

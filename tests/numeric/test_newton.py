@@ -302,7 +302,7 @@ def in_one_unit(cells: list[Any]) -> None:
     waiting: list[Any] = []
     for layer in cells:
         for number, about in enumerate(layer.NEWTON):
-            solver = newton_of(layer, number)
+            solver = newton_of(layer, number, False, layer.newton)
             if about is None or solver is None:
                 continue
             texts = [about[1][0], *(p[3] for p in about[2])]

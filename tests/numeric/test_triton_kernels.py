@@ -6,6 +6,7 @@ orders of programs, strides beyond 2^31, 16-bit storage.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from typing import Any
 
@@ -14,10 +15,11 @@ import torch
 
 from numeric.kernel_interpreter import interpret
 from numeric.random_kernels import draw, random_kernel
-from numeric.triton_units import blocks, build, chunks, guarded, needs_interpreter, shuffled, surrounded, tiles
+from numeric.triton_units import blocks, build, chunks, cut, guarded, needs_interpreter, shuffled, surrounded, tiles
 from seqc.compiler.ir.kernel import Carry, Kernel, Operand
 from seqc.compiler.lower.kernels.builder import Builder
 from seqc.runtime.native.ops import run, run_step
+from seqc.runtime.triton.segments import LEAST_TILES, Split, segment_steps, segments
 
 pytestmark = needs_interpreter
 SHAPES = (
@@ -103,17 +105,17 @@ def test_many_random_kernels(first: int) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def in_tiles(seed: int) -> str | None:
-    """One random kernel in the associative mode; None where it has none."""
+def in_tiles(seed: int, tile: int = 4, count: int = 0) -> str | None:
+    """One random kernel in the associative mode; None where it has none. `count`: tiles of a segment, one program each."""
     raw = random_kernel(seed, f"t{seed}")
     kernel = build(raw, f"t{seed}").parallel
     if kernel is None:
         return None
     batch, length, sizes = SHAPES[seed % len(SHAPES)]
-    length = max(length, 5) if seed % 3 else length
+    length = max(length, 5) if seed % 3 or count else length
     kernel.fixed = (None, blocks(kernel, 4, 2, sizes), blocks(kernel, 2, 1, sizes))[seed % 3]
     operands = draw(raw, sizes, batch, length, seed, torch.float64)
-    with guarded(), tiles(4):
+    with guarded(), tiles(tile), cut(count) if count else contextlib.nullcontext():
         values, gradients = outcome(kernel, operands, torch.float64, seed)
     wanted, slopes = expected(raw, operands, sizes, batch, length, seed)
     return apart(values, wanted, 1e-9) or apart(gradients, slopes, 2e-9)
@@ -124,6 +126,65 @@ def test_random_kernels_in_tiles() -> None:
     assert sum(word is not None for word in found.values()) >= 12
     wrong = [f"seed {seed}: {word}" for seed, word in found.items() if word]
     assert not wrong, "\n".join(wrong)
+
+
+def test_random_kernels_in_segments() -> None:
+    """Tiles of two steps, one or two of them in a segment."""
+    found = {seed: in_tiles(seed, 2, 1 + seed % 2) for seed in range(32)}
+    assert sum(word is not None for word in found.values()) >= 12
+    wrong = [f"seed {seed}: {word}" for seed, word in found.items() if word]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1000, 1400, 50))
+def test_many_random_kernels_in_segments(first: int) -> None:
+    wrong = [f"seed {seed}: {word}" for seed in range(first, first + 50) if (word := in_tiles(seed, 2, 1 + seed % 2))]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_any_order_of_segments_gives_the_same_bits() -> None:
+    """Also the launches that sum segments up; one writer for each entry."""
+    raw = leaky()
+    kernel = build(raw, "segments").parallel
+    assert kernel is not None
+    operands = draw(raw, {"N": 5}, 2, 11, 0, torch.float32)
+    with guarded(), tiles(2), cut(1):
+        first = outcome(kernel, operands, torch.float32, 0)
+        with shuffled(3):
+            second = outcome(kernel, operands, torch.float32, 0)
+    plans = list(kernel._plans.values())
+    assert len(plans) == 2 and all(isinstance(p, Split) and len(p.launches) == 3 and p.launches[-1].programs == 2 * 6 for p in plans)
+    for a, b in zip((*first[0], *first[1]), (*second[0], *second[1]), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_cascades_are_cut_level_by_level() -> None:
+    """h needs g at each step: sums of h need what each segment of g begins with."""
+    b = Builder(("N",))
+    x, g, h = b.var("N"), b.var("N", hint="g"), b.var("N", hint="h")
+    g_next = b.apply("add", b.apply("mul", 0.5, g), x)
+    h_next = b.apply("add", b.apply("mul", b.apply("sigmoid", g), h), b.apply("tanh", g_next))
+    carries = (Carry(g, 0.25, g_next), Carry(h, -0.5, h_next))  # type: ignore[arg-type]
+    raw = Kernel("cascade", ("N",), (Operand(x, "step"),), (), carries, tuple(b.step), (h_next,))  # type: ignore[arg-type]
+    kernel = build(raw, "cascade").parallel
+    assert kernel is not None and [len(c) for c in kernel.cuts] == [4, 4]
+    operands = draw(raw, {"N": 3}, 2, 9, 0, torch.float64)
+    with guarded(), tiles(2), cut(2):
+        values, gradients = outcome(kernel, operands, torch.float64, 0)
+    wanted, slopes = expected(raw, operands, {"N": 3}, 2, 9, 0)
+    assert not apart(values, wanted, 1e-12) and not apart(gradients, slopes, 1e-12)
+
+
+def test_how_many_segments() -> None:
+    """Few programs and many steps are cut, others are not; a segment is a whole number of tiles, and none is empty."""
+    assert segments(16, 65536, 64, 132) == 17 and segments(132, 65536, 64, 132) == 1 and segments(1, 256, 64, 132) == 1
+    for programs in (0, 1, 3, 16, 40, 66, 67, 1000):
+        for length in (0, 1, 63, 500, 4096, 65537, 1 << 20):
+            for steps in (4, 64):
+                count, each = segments(programs, length, steps, 132), segment_steps(programs, length, steps, 132)
+                assert each % steps == 0 and count >= 1 and (count - 1) * each < max(1, length) <= max(count * each, 1)
+                assert count == 1 or each >= LEAST_TILES * steps and 2 * programs <= 132
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ def text_of(spec: str) -> str:
 
 MAMBA = text_of("mamba1")
 GRU = text_of("mingru")
+SOFTMAX = text_of("softmax_sum")
 
 VIOLATIONS = [
     ("grid", GRU, "tl.program_id(0)", "tl.program_id(1)"),
@@ -47,6 +48,11 @@ VIOLATIONS = [
     ("writer", MAMBA, " + piece1 * s12_p1", ""),
     ("writer", MAMBA, "(group * s16_b + ", "("),
     ("writer", MAMBA, "k0 = program * C * ", "k0 = nought * C * "),
+    ("writer", GRU, "p3 + (o3 + segment * s3_t), a3_00_all", "p3 + o3, a3_00_all"),
+    ("writer", GRU, " & (nought + left == 0)", ""),
+    ("combine", SOFTMAX, "v8 = x1 * v7", "v8 = x1 * B"),
+    ("combine", SOFTMAX, "v6 = sq.larger(x0, y0)", "v6 = tl.load(x0)"),
+    ("combine", SOFTMAX, "v6 = sq.larger(x0, y0)", "v6 = tl.where(x0 > y0, x0, tl.program_id(0))"),
     ("atomic", GRU, "tl.store(", "tl.atomic_add("),
     ("upcast", GRU, ", other=0.0).to(REAL)", ", other=0.0)"),
     ("upcast", GRU, ", other=0.0).to(REAL)", ", other=0.0).to(tl.bfloat16)"),

@@ -14,7 +14,7 @@ import torch
 import seqc
 from numeric import test_native_specs as native
 from numeric.test_native_specs import IN_SCOPE, bodies, outcome, same
-from numeric.triton_units import chunks, needs_interpreter, tiles
+from numeric.triton_units import chunks, cut, needs_interpreter, tiles
 from seqc.compiler.driver import sample
 from seqc.runtime.triton import kernel as launcher
 from seqc.runtime.triton.blocks import Blocks
@@ -87,9 +87,23 @@ MANY = (("mingru", "ragged"), ("lru", "reset"), ("aaren", "plain"), ("rwkv4", "p
 def test_many_steps_at_a_time(spec: str, how: str) -> None:
     """The associative mode: diagonal, pairs, a maximum with what hangs on it, an inner axis."""
     module, cells = bodies(spec)
-    assert all(len(one) == 8 for body in cells for one in getattr(module, body.name).TRITON)
+    assert all(len(one) >= 12 for body in cells for one in getattr(module, body.name).TRITON)
     with tiles(4):
         compared(spec, (how,), "associative")
+
+
+@pytest.mark.parametrize(("spec", "how"), (("mingru", "reset"), ("lru", "plain"), ("aaren", "ragged")))
+def test_in_segments(spec: str, how: str) -> None:
+    """The same with each sequence cut into segments of one tile: resets and ends inside, a cascade, totals."""
+    with tiles(2), cut(1):
+        compared(spec, (how,), "associative")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", [s for s, _ in MANY])
+def test_in_segments_in_every_way(spec: str) -> None:
+    with tiles(2), cut(1):
+        compared(spec, HOW, "associative")
 
 
 def test_the_associative_mode_is_a_promise() -> None:

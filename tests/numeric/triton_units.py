@@ -29,8 +29,7 @@ GUARD = 64
 def text_of(raw: Graph, name: str) -> str:
     """The functions of a kernel as a module's text."""
     one = made(raw, name)
-    functions = [line for f in one.functions for line in ("", "", *f.lines)]
-    return "\n".join(["from __future__ import annotations", "", IMPORT, *functions, ""])
+    return "\n".join(["from __future__ import annotations", "", IMPORT, *one.text(), ""])
 
 
 def build(raw: Graph, name: str) -> Kernel:
@@ -69,6 +68,17 @@ def tiles(steps: int) -> Iterator[None]:
         yield
     finally:
         launcher.Pass.steps = before  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def cut(count: int) -> Iterator[None]:
+    """Sequences in the associative mode are cut into segments of so many tiles, whatever the machine."""
+    before = launcher.segment_steps
+    launcher.segment_steps = lambda programs, length, steps, machine: count * steps
+    try:
+        yield
+    finally:
+        launcher.segment_steps = before
 
 
 @contextlib.contextmanager

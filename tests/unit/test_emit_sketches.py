@@ -23,7 +23,7 @@ def test_a_sketch_becomes_a_module(path: Path) -> None:
     names = class_names(program)
     for body in program.bodies.values():
         try:
-            ready = prepared(body)
+            ready = prepared(body, program.operators)
             check_scope(ready)
             made = Lowering(program, ready, names, path.name).run()
         except Rejected as why:

@@ -77,7 +77,10 @@ def variants(cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked:
     layer = cls(device="meta", dtype=getattr(torch, dtype), backend="reference", **sizes)
     seen: set[tuple[Any, ...]] = set()
     for kernel in kernels(cls, masked):
-        for v in of_kernel(kernel, layer.sizes, getattr(torch, dtype), batch):
+        # one sequence alone is where segments are
+        each = [v for b in ((batch, 1) if any(getattr(kernel, "cuts", ())) else (batch,))
+                for v in of_kernel(kernel, layer.sizes, getattr(torch, dtype), b)]  # fmt: skip
+        for v in each:
             key = (v.name, *v.types.items(), *((k, str(c)) for k, c in v.constants.items()), v.aligned, v.warps)
             if key not in seen:
                 seen.add(key)
@@ -134,7 +137,7 @@ def of_kernel(kernel: Any, sizes: Mapping[str, int], dtype: Any, batch: int) -> 
     kinds = [None if kind == "number" else dtype for kind, _ in f.operands]
     operands = empty(shapes_of(kernel, f, batch, LENGTH, lengths, 1), kinds)
     for save in (False, True):
-        yield variant(f, kernel._forward_plan(operands, rows, save, False))
+        yield from launched(kernel._forward_plan(operands, rows, save, False))
     if back is f or kernel.functions[0] is kernel.functions[1]:
         return
     real = kernel.real(operands, rows)
@@ -146,17 +149,24 @@ def of_kernel(kernel: Any, sizes: Mapping[str, int], dtype: Any, batch: int) -> 
         [None if kind == "number" else k for (kind, _), k in zip(back.operands, saved, strict=True)],
     )
     wanted = [kind != "number" for kind, _ in f.operands]
-    yield variant(back, kernel._adjoint_plan(operands, given, rows, wanted))
+    yield from launched(kernel._adjoint_plan(operands, given, rows, wanted))
 
 
-def variant(f: Any, plan: Any) -> Variant:
-    """What one plan launches."""
+def launched(plan: Any) -> Iterator[Variant]:
+    """All launches of a plan: one, or those of segments."""
+    for one in plan.launches:
+        yield variant(one, len(plan.launches) > 1)
+
+
+def variant(plan: Any, segments: bool) -> Variant:
+    """What one launch needs. `segments`: it is given what segments begin with and come to."""
     from seqc.runtime.triton.artefacts import MEMORY
 
     def memory(kind: Any) -> str:
         return MEMORY[str(kind).removeprefix("torch.")]
 
     tensors = [memory(kind) for kind in plan.stored] + [None if r is None else memory(r[1]) for r in plan.results]
+    tensors += [memory(plan.real) if segments else None] * plan.bounds
     types: dict[str, str] = {}
     constants: dict[str, Any] = {}
     aligned: list[str] = []

@@ -1,8 +1,10 @@
-"""The machines that kernels are compiled for ahead of time, and what they allow."""
+"""The machines that kernels are compiled for ahead of time, and what they allow: the cost model's catalogue, as Triton names them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from seqc.runtime.cost.devices import DEVICES, Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +23,15 @@ class Target:
     shared: int
 
 
-TARGETS: dict[str, Target] = {
-    t.name: t
-    for t in (
-        Target("sm_80", "cuda", 80, 32, 166_912),
-        Target("sm_90", "cuda", 90, 32, 232_448),
-        Target("gfx942", "hip", "gfx942", 64, 65_536),
-    )
-}
+def target(d: Device) -> Target:
+    """The target that a machine's kernels are compiled for."""
+    number = d.arch.removeprefix("sm_")
+    cuda = number != d.arch
+    return Target(d.arch, "cuda" if cuda else "hip", int(number) if cuda else d.arch, d.warp, d.shared)
+
+
+TARGETS: dict[str, Target] = {d.arch: target(d) for d in DEVICES.values() if d.kind == "gpu"}
+"""By the architecture's name. Machines of one architecture have the same limits."""
 
 @dataclass(frozen=True, slots=True)
 class Accepted:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from textwrap import wrap
 
 from seqc.compiler.driver import sizes as sizes_of
+from seqc.compiler.driver.explain import choices
 from seqc.compiler.driver.explain.equations import Equation, equations
 from seqc.compiler.driver.explain.kernels import kernel_lines
 from seqc.compiler.driver.explain.verdict import buffer_text, facts, kind_of
@@ -28,12 +29,13 @@ def plain(text: str, *styles: str) -> str:
     return text
 
 
-def explain_text(run: Run, style: Style = plain, width: int = 110) -> str:
-    """The report on every body asked for."""
-    return "\n\n".join("\n".join(_body(run, body, style, width)) for body in run.bodies) + "\n"
+def explain_text(run: Run, style: Style = plain, width: int = 110, figures: bool = False) -> str:
+    """The report on every body asked for. `figures`: also what each loop takes on the options' device at their shape."""
+    found = choices.report(run) if figures and "kernel" in run.results else None
+    return "\n\n".join("\n".join(_body(run, body, style, width, found)) for body in run.bodies) + "\n"
 
 
-def _body(run: Run, body: Body, style: Style, width: int) -> Iterator[str]:
+def _body(run: Run, body: Body, style: Style, width: int, found: choices.MachineReport | None) -> Iterator[str]:
     verdict, graph = run.verdicts[body.name], run.graphs[body.name]
     given = run.options.dims if run.options else {}
     known = {d.name for d in body.dims}
@@ -62,6 +64,10 @@ def _body(run: Run, body: Body, style: Style, width: int) -> Iterator[str]:
     yield ""
     yield style("plan", "cyan")
     yield from _plan(run, body, width)
+    if found is not None:
+        yield ""
+        yield style("machine", "cyan")
+        yield from choices.text(found, run, body, width)
 
 
 def summary(run: Run, body: Body, width: int = 110) -> Iterator[str]:
@@ -275,6 +281,8 @@ def _plan(run: Run, body: Body, width: int) -> Iterator[str]:
     wanted = [word for s in body.settings if s.name == "scan" for word, _ in s.choices if word != "auto"]
     if wanted and not all(c.mode in wanted for c in plan.choices):
         yield f"  the spec asks for {', '.join(wanted)}, which the {plan.backend} backend does not have; the result is the same"
+    if any(s.name == "backward" and s.choices[0][0] == "invert" for s in body.settings):
+        yield "  the spec asks for backward = invert, which no backend does: states are recomputed; the result is the same"
 
 
 def _grouped(others: Iterable[tuple[str, str]], width: int) -> Iterator[str]:

@@ -22,23 +22,25 @@ from typing import Literal
 
 import networkx as nx
 
-from seqc.compiler.ir.kernel import Apply, Arg, Kernel, Statement, Var, needed, reads_of
+from seqc.compiler.ir.kernel import Apply, Arg, Kernel, Scan, Statement, Var, needed, reads_of
 from seqc.compiler.lower.kernels.builder import Builder
 from seqc.compiler.lower.kernels.differentiate import RULES
 
-Algebra = Literal["affine", "max", "log", "nonlinear"]
+Algebra = Literal["affine", "max", "log", "operator", "nonlinear"]
 NOTHING = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Carries that depend on each other. `carries` are their numbers; `why`: of a nonlinear one, what is in the way."""
+    """Carries that depend on each other. `carries` are their numbers; `why`: of a nonlinear one, what is in the way; `scan`: of one with
+    an operator of the user's (`operators.grouped`) what says so."""
 
     carries: tuple[int, ...]
     algebra: Algebra
     matrix: tuple[tuple[Arg, ...], ...] = ()
     offset: tuple[Arg, ...] = ()
     why: str = ""
+    scan: Scan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,10 @@ class Nonlinear(Exception):
     """A value that has no form in an algebra."""
 
 
-def linear(k: Kernel) -> Linear:
-    """The algebra of each group."""
+def linear(k: Kernel, first: int = 0) -> Linear:
+    """The algebra of each group. New values have ids from `first` on, or behind the kernel's own where those are greater."""
     b = _builder(k)
+    b.next_id = max(b.next_id, first)
     groups = [_group(k, b, g) for g in components(k)]
     return Linear(tuple(groups), tuple(b.step))
 
@@ -117,7 +120,7 @@ def jacobian(k: Kernel, carries: tuple[int, ...]) -> tuple[tuple[tuple[Arg, ...]
 
 def _builder(k: Kernel) -> Builder:
     b = Builder(k.axes)
-    b.next_id = 1 + max((v.id for v in _values(k)), default=-1)
+    b.next_id = 1 + max((v.id for v in values_of(k)), default=-1)
     b.steady = {o.var.id for o in k.operands if o.kind in ("run", "once", "number")}
     b.adopt(k.prologue, True)
     b.adopt(k.step, False)
@@ -126,8 +129,10 @@ def _builder(k: Kernel) -> Builder:
     return b
 
 
-def _values(k: Kernel) -> list[Var]:
+def values_of(k: Kernel) -> list[Var]:
+    """Every value of a kernel."""
     every = [o.var for o in k.operands] + [s.out for s in (*k.prologue, *k.step, *k.epilogue)]
+    every += [s.out for scan in k.scans for s in scan.step]
     return every + [s.total for s in k.sums] + [c.previous for c in k.carries]
 
 

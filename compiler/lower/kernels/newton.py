@@ -192,6 +192,7 @@ def _made(k: Kernel, b: Builder, name: str, operands: Sequence[Operand], carries
     """The finished kernel, without what it does not need."""
     raw = replace(
         k,
+        scans=(),
         name=f"{k.name}_{name}",
         operands=tuple(operands),
         carries=tuple(carries),

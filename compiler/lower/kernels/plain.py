@@ -25,7 +25,7 @@ def resolved(statements: Iterable[Statement]) -> dict[int, Arg]:
 
 def plain(k: Kernel) -> Kernel:
     """The kernel as emitters take it."""
-    every = (*k.prologue, *k.step, *k.epilogue)
+    every = (*k.prologue, *k.step, *k.epilogue, *(s for scan in k.scans for s in scan.step))
     same = resolved(every)
 
     def arg(a: Arg) -> Arg:
@@ -55,8 +55,11 @@ def plain(k: Kernel) -> Kernel:
     carries = tuple(replace(c, next=var(c.next)) for c in k.carries)
     rows = tuple(var(v) for v in k.rows)
     sums = tuple(replace(s, value=var(s.value)) for s in k.sums)
+    scans = tuple(
+        replace(s, elements=tuple(arg(a) for a in s.elements), reset=arg(s.reset), step=statements(s.step)) for s in k.scans
+    )
     return _alive(
-        replace(k, prologue=statements(k.prologue), step=statements(k.step), epilogue=statements(k.epilogue)),
+        replace(k, prologue=statements(k.prologue), step=statements(k.step), epilogue=statements(k.epilogue), scans=scans),
         carries,
         rows,
         sums,

@@ -20,6 +20,7 @@ from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
 from seqc.compiler.ir.expr import Axes, Expr
 from seqc.compiler.ir.kernel import Arg, Carry, Kernel, Operand, Var, needed, reads_of, weights_of
+from seqc.compiler.lower.kernels.operators import placed, scans_of
 from seqc.compiler.lower.kernels.trace import Source, Tracer, Unfit, Value
 from seqc.compiler.lower.kernels.verify import verify
 from seqc.compiler.lower.reference.schedule import Item, parts_of
@@ -364,7 +365,10 @@ class Chooser:
                         new = t.b.apply("where", valid, new, held.previous[lag - 1].parts[j])
                     init = t.operand("run", held.axes, Source("state", name=n, lag=lag, part=word), f"start of {n}")
                     carries.append((Past(n, lag, word, raw.axes), Carry(raw, init, t.b.wide(new, raw.axes))))
+        scans = scans_of(t, [p.name if p.lag == 1 else "" for p, _ in carries])
         kernel, sources = _pruned(f"k{self.number}{'m' if masked else ''}", t, [c for _, c in carries], [v for _, v in rows])
+        kernel = placed(kernel, t, scans)
+        kernel = replace(kernel, store=stores(self.body))
         return Form(verify(kernel), sources), tuple(r for r, _ in rows), tuple(p for p, _ in carries)
 
     # ---- the order ----------------------------------------------------------------------------------------------------
@@ -402,6 +406,12 @@ class Chooser:
             done.add(i)
             out.append(nodes[i])
         return out
+
+
+def stores(body: spec.Body) -> bool:
+    """Whether a body's schedule says `backward = store` first."""
+    words = [word for s in body.settings if s.name == "backward" for word, _ in s.choices]
+    return words[:1] == ["store"]
 
 
 def _pruned(name: str, t: Tracer, carries: list[Carry], rows: list[Var]) -> tuple[Kernel, tuple[Source, ...]]:

@@ -29,6 +29,7 @@ from seqc.compiler.lower.reference.prepare import prepared
 from seqc.compiler.lower.reference.schedule import Item, arrange, edges_of
 from seqc.compiler.lower.reference.scope import Scope
 from seqc.compiler.lower.reference.statements import comment, items, note, remember
+from seqc.compiler.lower.reference.unfold import why_not
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ def lower(program: spec.Program, source: str) -> Lowered:
     out: list[Class] = []
     found: dict[str, Native] = {}
     for key in callees_first(program):
-        body = prepared(program.bodies[key])
+        body = prepared(program.bodies[key], program.operators)
         check_scope(body)
         where = source if key in program.exports else f"{key.partition(':')[0].replace('.', '/')}.seq"
         lowering = NativeLowering(program, body, names, where)
@@ -212,6 +213,8 @@ class NativeLowering(Lowering):
 
     def native_lines(self, given: frozenset[str], order: list[Item]) -> list[str] | None:
         """The body of `sequence_native`; None where there is no region."""
+        scans = [v for v in self.body.values if isinstance(v.value, x.Scan) and v.name in self.names_needed]
+        self.leave([((v.name,), why_not(self.body, v, self.program.operators)) for v in scans])
         if not self.chain or not loops(order):
             return None
         choice = Chooser(self.body, self.chain, order, self.wanted(given), first=len(self.kernels) // 2 + 1).run()

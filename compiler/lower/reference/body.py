@@ -43,7 +43,7 @@ def lower(program: spec.Program, source: str) -> list[Class]:
     names = class_names(program)
     out: list[Class] = []
     for key in callees_first(program):
-        body = prepared(program.bodies[key])
+        body = prepared(program.bodies[key], program.operators)
         check_scope(body)
         out.append(
             Lowering(program, body, names, source if key in program.exports else f"{key.partition(':')[0].replace('.', '/')}.seq").run()
@@ -339,11 +339,11 @@ def loops(order: list[Item]) -> list[tuple[str, ...]]:
 
 def combine_lines(low: Lowering, op: spec.Operator, e: x.Scan) -> list[str]:
     """The combine of an operator as a function of `l_m, l_u, …, r_m, r_u, …`."""
-    lead = scan_axes(op, e)
+    lead = scan_axes(op, e, low.chain)
     m = low.emitter("build")
     m.root.chain = False
     names: list[str] = []
-    for side in ("l", "r"):
+    for side in op.sides:
         for f, axes, kind in op.fields:
             var = m.namer.fresh(f"{side}_{f}")
             names.append(f"{var}: Tensor")

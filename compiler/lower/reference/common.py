@@ -94,7 +94,7 @@ class Common:
         for v in self.body.values:
             if v.name in self.names_needed and isinstance(v.value, x.Scan):
                 op = self.program.operators[v.value.operator]
-                lead = scan_axes(op, v.value)
+                lead = scan_axes(op, v.value, self.chain)
                 given = dict(v.value.fields)
                 for f, axes, _ in op.fields:
                     own = tuple(a for a in given[f].axes if a != self.chain and a not in lead)

@@ -223,7 +223,7 @@ class Emitter(Shapes):
         if h.grows and not self.field_of(name):
             return self.lead_text(s)
         if h.grows:
-            v = self.table[name.split(".")[0]]
+            v = self.table[name if name in self.table else name.split(".")[0]]
             text = f"{self.state(self.field_of(name), s, v.level)}.shape[1]"
             if v.level:
                 return text
@@ -266,7 +266,7 @@ class Emitter(Shapes):
 
     def full(self, name: str, s: Scope) -> Code:
         """A name's past and present in one row: [batch, reach + time, …] (step: reach + 1)."""
-        v = self.table[name.split(".")[0]]
+        v = self.table[name if name in self.table else name.split(".")[0]]
         here = s
         while here.time is not None:
             assert here.parent is not None

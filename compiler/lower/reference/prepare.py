@@ -1,20 +1,22 @@
 """Puts a checked body in the form that this lowering works on.
 
-In:   a checked body.   Out:  the same body, with the level that each state of a stack steps along, and with the statistics of
-`batchnorm` as buffers among its values.   Refuses: nothing.
+In:   a checked body.   Out:  the same body, with scans unfolded (`unfold`), with the level that each state of a stack steps along, and
+with the statistics of `batchnorm` as buffers among its values.   Refuses: nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from seqc.compiler.ir import expr as x
 from seqc.compiler.ir import spec
+from seqc.compiler.lower.reference.unfold import unfolded
 
 
-def prepared(body: spec.Body) -> spec.Body:
-    """The body as the lowering reads it."""
+def prepared(body: spec.Body, operators: Mapping[str, spec.Operator]) -> spec.Body:
+    """The body as the lowering reads it. `operators`: those of its program."""
+    body = unfolded(body, operators)
     values = [replace(v, over_levels=stepped(body, v)) if v.level and v.kind == "state" else v for v in body.values]
     table = {v.name: v for v in values}
     outside = {

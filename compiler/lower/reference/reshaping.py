@@ -206,7 +206,7 @@ def scan_parts(m: Emitter, e: x.Scan, name: str, s: Scope) -> None:
     """`p = scan(Op, …)`: binds `p.field` for each field; the carry is part of the state."""
     op = m.program.operators[e.operator]
     combine = f"self.{m.classes['operator ' + e.operator]}"
-    lead = scan_axes(op, e)
+    lead = scan_axes(op, e, m.chain)
     steps: list[Code] = []
     layouts: list[Layout] = []
     for (field, axes, kind), (_, value) in zip(op.fields, ordered(op, e), strict=True):
@@ -242,13 +242,13 @@ def ordered(op: object, e: x.Scan) -> list[tuple[str, x.Expr]]:
     return [(f, given[f]) for f, _, _ in op.fields]  # type: ignore[attr-defined]
 
 
-def scan_axes(op: object, e: x.Scan) -> tuple[str, ...]:
-    """Axes that the scan is mapped over: those a value has beyond its field's own number of axes."""
+def scan_axes(op: object, e: x.Scan, chain: str) -> tuple[str, ...]:
+    """Axes that the scan is mapped over: those a value has beyond its field's own number of axes, `chain` left out."""
     lead: list[str] = []
     given = dict(e.fields)
     for f, axes, _ in op.fields:  # type: ignore[attr-defined]
-        value = given[f]
-        extra = list(value.axes)[: max(len(value.axes) - len(axes), 0)]
+        own = [a for a in given[f].axes if a != chain]
+        extra = own[: max(len(own) - len(axes), 0)]
         lead += [a for a in extra if a not in lead]
     return tuple(lead)
 

@@ -1,13 +1,18 @@
 """A kernel, or its adjoint, as one Triton function that takes BLOCK_T steps at a time: the associative mode.
 
 In:   what `sequential` takes, and the algebra of the carries (`kernels.linear`): every group must have one, of at most three values.
-Out:  lines of Python with the arguments of the sequential function; C is BLOCK_T.
+Out:  lines of Python with the arguments of the sequential function, and one more slot for each carry, `start`; C is the steps of a
+      segment.
 Keeps: the rules of emitted kernels. A scan never runs in reverse: backwards in time the rows of a tile stand in reverse order.
 
 A tile has a dimension of steps behind that of sequences. For each group of carries its coefficients are computed for all steps at once,
 `tl.associative_scan` puts them together, and what the steps before hand over comes in as the previous value of the first. Then the
 rest of the step is computed for all steps with the previous values known. Adjoints read carries from rows, or compute them again
 by the forward scan of the chunk from its checkpoint.
+
+A program has one segment of the sequence, a whole number of tiles. Where there are several, each begins with what stands in the
+`start` slots, one row for each segment (`segments` has the functions that make them); where these are None there is one segment, and it
+begins at the start of the sequence. Totals are shares of the segments.
 """
 
 from __future__ import annotations
@@ -17,25 +22,20 @@ from dataclasses import replace
 
 from seqc.compiler.ir.expr import Axes
 from seqc.compiler.ir.kernel import Arg, Derivative, Kernel, Operand, Statement, Var, needed, reads_of
-from seqc.compiler.lower.kernels.linear import Group, Linear, linear
+from seqc.compiler.lower.kernels.linear import Group, Linear, values_of
+from seqc.compiler.lower.kernels.operators import grouped, kept
 from seqc.compiler.lower.triton.code import TIME, Tile, filled
-from seqc.compiler.lower.triton.sequential import Sequential, noted
-
-LARGEST_BLOCK = 3
-"""Values of a group that a scan takes."""
+from seqc.compiler.lower.triton.groups import applied, helper, joined, parts_of, unfit
+from seqc.compiler.lower.triton.sequential import Sequential, Slot, noted
 
 
 def unscannable(k: Kernel, d: Derivative | None = None) -> str:
     """Why a kernel has no associative form; "" where it has. `d`: the adjoint's, which computes the kernel's carries again."""
     for what, one in (("", k), ("of the adjoint ", d.kernel if d else None)):
-        if one is None:
-            continue
-        for g in linear(one).groups:
-            names = ", ".join(one.carries[i].previous.hint or "a value" for i in g.carries)
-            if g.algebra == "nonlinear":
-                return f"{what}{names}: {g.why}"
-            if len(g.carries) > LARGEST_BLOCK:
-                return f"{what}{names}: {len(g.carries)} values depend on each other"
+        for g in grouped(one).groups if one is not None else ():
+            why = unfit(one, g) if one is not None else ""
+            if why:
+                return what + why
     return "" if k.carries else "nothing is carried from step to step"
 
 
@@ -55,8 +55,10 @@ class Associative(Sequential):
         forward: Kernel | None = None,
         shared: frozenset[int] = frozenset(),
     ) -> None:
-        self.linear = linear(k)
+        self.linear = grouped(k)
+        self.helpers: dict[str, tuple[str, ...]] = {}
         super().__init__(name, replace(k, step=self.linear.step), cuts, replayed, derivative, forward, shared)
+        self.slots += [Slot("start", i, c.previous, timed=True) for i, c in enumerate(k.carries)]
         self.done: set[int] = set()
         self.loads: dict[int, Operand] = {}
 
@@ -75,6 +77,30 @@ class Associative(Sequential):
         self.again = again
         self.text.add(f"row = tl.arange(0, BLOCK_T){self.shapes.along(TIME)}")
 
+    def segmented(self) -> None:
+        """Which segment; `left`: how many come after it on the way."""
+        t = self.text
+        t.add("segments = tl.maximum(tl.cdiv(tl.cast(T, tl.int64), C), 1)", "segment = rest % segments", "rest = rest // segments")
+        t.add(f"left = {'segment' if self.derivative is not None else 'segments - 1 - segment'}")
+        t.add("origin = segment * C", "tiles = tl.cdiv(tl.minimum(tl.cast(T, tl.int64) - origin, tl.cast(C, tl.int64)), BLOCK_T)")
+
+    def ends(self) -> tuple[str, ...]:
+        """The last segment on the way has the carries after the last step."""
+        return ("(nought + left == 0)",)
+
+    def steady(self) -> None:
+        """Carries begin where the segment does."""
+        super().steady()
+        for i, c in enumerate(self.k.carries):
+            self.entered(i, c.previous)
+
+    def entered(self, carry: int, v: Var) -> None:
+        """What a segment begins with, where there are several."""
+        i = self.slot("start", carry)
+        self.text.open(f"if p{i} is not None:")
+        self.text.add(f"h{v.id} = {self.loaded(i, f'(o{i} + segment * s{i}_t)')}")
+        self.text.close()
+
     def tile(self, o: Operand) -> Tile:
         """The dimensions of an operand."""
         timed = (TIME,) if o.kind in ("step", "past") else ()
@@ -89,8 +115,8 @@ class Associative(Sequential):
     def forwards(self) -> None:
         """Tiles from the first to the last."""
         t, k = self.text, self.k
-        t.open("for j in tl.range(0, tl.cdiv(T, BLOCK_T)):")
-        t.add("start = tl.cast(j, tl.int64) * BLOCK_T", "at = start + row", "mt = at < T")
+        t.open("for j in tl.range(0, tiles):")
+        t.add("start = origin + tl.cast(j, tl.int64) * BLOCK_T", "at = start + row", "mt = at < T")
         t.add("last = tl.minimum(start + BLOCK_T, tl.cast(T, tl.int64)) - 1")
         for i, v in enumerate(self.replayed):
             n = self.slot("checkpoint", i)
@@ -106,20 +132,27 @@ class Associative(Sequential):
         pasts = {o.carry: o for o in k.operands if o.kind == "past"}
         read = {v.id for s in (*k.step, *d.replay) for v in reads_of(s)}
         rows = [i for i, how in enumerate(d.stored) if how >= 0 and pasts[i].var.id in read]
-        for i in rows:
+        # what its coefficients are called nothing of the adjoint is called
+        whole = grouped(f, 1 + max(v.id for v in (*values_of(k), *(s.out for s in self.linear.step))))
+        found = [kept(g, list(pasts)) for g in whole.groups if any(i in self.again for i in g.carries)]
+        part = Linear(tuple(found), whole.step)
+        beside = [i for g in found for i in g.carries if i not in self.again]
+        for i in sorted({*rows, *beside}):
             self.begin(f"first{pasts[i].var.id}", pasts[i].var, f.carries[i].init)
-        t.add("tiles = tl.cdiv(T, BLOCK_T)")
         t.open("for j in tl.range(0, tiles):")
-        t.add("chunk = tiles - 1 - tl.cast(j, tl.int64)", "start = chunk * BLOCK_T")
+        t.add("start = origin + (tiles - 1 - tl.cast(j, tl.int64)) * BLOCK_T", "chunk = start // BLOCK_T")
         if self.again:
             t.add("at = start + row", "mt = at < T")
             for i in self.again:
                 v = pasts[i].var
                 n = self.slot("operand", k.operands.index(pasts[i]))
                 t.add(f"h{v.id} = {self.loaded(n, f'(o{n} + chunk * s{n}_t)')}{noted(v)}")
-            whole = linear(f)
-            mine = tuple(g for g in whole.groups if any(i in self.again for i in g.carries))
-            part = Linear(mine, whole.step)
+            for i in beside:
+                # a row has it: what stands there before the tile
+                v = pasts[i].var
+                n = self.slot("operand", k.operands.index(pasts[i]))
+                row = self.loaded(n, f"(o{n} + (start - 1) * s{n}_t)", "(nought + start > 0)")
+                t.add(f"h{v.id} = tl.where(nought + start > 0, {row}, first{v.id}){noted(v)}")
             for i in rows:
                 if any(v.id == pasts[i].var.id for s in d.replay for v in reads_of(s)):
                     self.before(pasts[i])
@@ -171,7 +204,7 @@ class Associative(Sequential):
         t = self.text
         every = list(operands)
         for g in how.groups:
-            self.towards(how.step, every, [*(a for line in g.matrix for a in line), *g.offset])
+            self.towards(how.step, every, [p.value for p in parts_of(k, g)])
             self.scan(k, g, live)
             for i in g.carries:
                 c = k.carries[i]
@@ -181,42 +214,55 @@ class Associative(Sequential):
                     t.add(f"h{c.previous.id} = sq.sum_along({inside}, 1)")
 
     def scan(self, k: Kernel, g: Group, live: str) -> None:
-        """One group."""
-        t, shapes = self.text, self.shapes
-        first = k.carries[g.carries[0]].previous
-        want = self.stepped(first)
-        n = len(g.carries)
-        neutral = {"affine": (1.0, 0.0), "max": (0.0, float("-inf")), "log": (0.0, float("-inf"))}[g.algebra]
-        names: list[str] = []
-        parts: list[tuple[Arg, float, str]] = []
-        for i in range(n):
-            for j in range(n):
-                parts.append((g.matrix[i][j], neutral[0] if i == j else 0.0, f"a{first.id}_{i}{j}"))
-        parts += [(g.offset[i], neutral[1], f"b{first.id}_{i}") for i in range(n)]
-        for a, otherwise, name in parts:
-            value = self.spread(f"v{a.id}", self.writer.tiles[a.id], want) if isinstance(a, Var) else filled(a, want, shapes)
-            if live:
-                other = 'float("-inf")' if otherwise == float("-inf") else repr(otherwise)
-                value = f"tl.where({live}, {value}, {other})"
-            t.add(f"{name} = {value}")
-            names.append(name)
-        function = f"sq.{g.algebra}{n}"
-        t.add(f"{', '.join(names)} = tl.associative_scan(({', '.join(names)}), 1, {function})")
-        for i, number in enumerate(g.carries):
-            c = k.carries[number]
-            offset = f"b{first.id}_{i}"
-            held = [f"h{k.carries[j].previous.id}" for j in g.carries]
-            if g.algebra == "affine":
-                sums = " + ".join(f"a{first.id}_{i}{j} * {h}" for j, h in enumerate(held))
-                t.add(f"v{c.next.id} = {sums} + {offset}{noted(c.next)}")
-            else:
-                join = {"max": "sq.larger", "log": "sq.logaddexp"}[g.algebra]
-                t.add(f"v{c.next.id} = {join}(a{first.id}_00 + {held[0]}, {offset}){noted(c.next)}")
-            self.writer.tiles[c.next.id] = want
+        """One group: its values after and before each step."""
+        t = self.text
+        self.applied(k, g, self.gathered(k, g, live))
         for number in g.carries:
             c = k.carries[number]
             t.add(f"v{c.previous.id} = sq.shifted(v{c.next.id}, h{c.previous.id}, row, 1){noted(c.previous)}")
-            self.writer.tiles[c.previous.id] = want
+            self.writer.tiles[c.previous.id] = self.stepped(c.previous)
+
+    def gathered(self, k: Kernel, g: Group, live: str) -> list[str]:
+        """The coefficients of a group, put together from the first step of the tile to each."""
+        t, shapes = self.text, self.shapes
+        parts = parts_of(k, g)
+        whole = Tile(True, frozenset((TIME, *(a for p in parts for a in p.axes))))
+        for p in parts:
+            value = filled(p.value, whole, shapes) if not isinstance(p.value, Var) else f"v{p.value.id}"
+            if isinstance(p.value, Var):
+                value = f"{value}.to(REAL)" if p.value.type == "bool" else value
+                value = self.spread(value, self.writer.tiles[p.value.id], whole)
+            if live:
+                other = 'float("-inf")' if p.nothing == float("-inf") else repr(p.nothing)
+                value = f"tl.where({live}, {value}, {other})"
+            t.add(f"{p.name} = {value}")
+        names = [p.name for p in parts]
+        comma = "," if len(names) == 1 else ""
+        t.add(f"{', '.join(names)}{comma} = tl.associative_scan(({', '.join(names)}{comma}), 1, {self.joining(g)})")
+        for p in parts:
+            for a in self.k.axes:
+                if a in whole.axes and a not in p.axes:
+                    at = f"tl.arange(0, BLOCK_{self.k.axes.index(a)}){shapes.along(a)}"
+                    t.add(f"{p.name} = sq.sum_along(tl.where({at} == 0, {p.name}, 0.0), {shapes.dimension(a)})")
+        return names
+
+    def joining(self, g: Group) -> str:
+        """The function that a scan uses."""
+        name = joined(g, self.title.rpartition("_scan_")[0])
+        if g.scan is not None:
+            self.helpers[name] = tuple(helper(name, g.scan))
+        return name
+
+    def applied(self, k: Kernel, g: Group, names: list[str]) -> None:
+        """The carries of a group after each step, from what they were before the first and the coefficients together."""
+        tiles = [Tile(True, frozenset((*p.axes, TIME))) for p in parts_of(k, g)]
+        carries = [k.carries[i] for i in g.carries]
+        lines, results = applied(k, g, self.shapes, names, tiles, [self.full(c.previous) for c in carries])
+        self.text.add(*lines)
+        for c, (text, have) in zip(carries, results, strict=True):
+            want = self.stepped(c.previous)
+            self.text.add(f"v{c.next.id} = {self.spread(text, have, want)}{noted(c.next)}")
+            self.writer.tiles[c.next.id] = want
 
     def results(self) -> None:
         """Rows and sums of the tile."""

@@ -15,7 +15,7 @@ from typing import Any
 from seqc.compiler.ir.kernel import Apply, Kernel, Reduce
 from seqc.compiler.lower.triton.emit import Made, made
 
-IMPORT = "from seqc.runtime.triton.names import kernel, sq, tl"
+IMPORT = "from seqc.runtime.triton.names import combine, kernel, sq, tl"
 
 WIDTH = 120
 
@@ -37,8 +37,7 @@ def lines_of(name: str, kernels: Sequence[Kernel], names: Sequence[tuple[str, ..
             return [], [f"{name}.TRITON_LEFT = {((tuple(inside), why),)!r}"]
         one: Made = made(k, f"{name}_{k.name}")
         serial += [one.why] if one.why else []
-        for f in one.functions:
-            functions += ["", "", *f.lines]
+        functions += one.text()
         entries.append("    (")
         for f in one.functions:
             entries += [f"        {f.name},", *written(f.about, 2)]

@@ -11,9 +11,10 @@ Out:  findings: line, rule, what is wrong. `checked` raises where there is one: 
     upcast      what is loaded is made REAL at once, what is stored gets its memory's type; no 16-bit type is named
     constexpr   only REAL, block sizes and stages are compile-time constants; never B, T, C or the size of an axis
     dot         `tl.dot` says its precision and gives float32
+    combine     a function that a scan uses computes with its arguments and nothing else: no memory, no program, no blocks
 
 Method: each name's definition is followed back to `tl.arange` (which axis), `tl.program_id` (which coordinate) and comparisons
-(which masks). Names are what the emitters use: B, T, C; n0…; BLOCK_B, BLOCK_0…; m…, i…; p… (slots) and w… (scratch).
+(which masks). Names are what the emitters use: B, T, C, segments; n0…; BLOCK_B, BLOCK_0…; m…, i…; p… (slots) and w… (scratch).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-RULES = ("grid", "int64", "mask", "writer", "atomic", "upcast", "constexpr", "dot")
+RULES = ("grid", "int64", "mask", "writer", "atomic", "upcast", "constexpr", "dot", "combine")
 CONSTANTS = re.compile(r"REAL|STAGES|BLOCK_(B|T|\d+)\Z")
 NARROW = frozenset(("float16", "bfloat16", "float8e5", "float8e4nv"))
 
@@ -145,7 +146,7 @@ class Function:
     def coordinate(self, name: str, value: ast.expr) -> None:
         """Names the coordinates that the program's number is taken apart into."""
         text = ast.unparse(value)
-        if re.fullmatch(r"rest % pieces\d+", text) or name == "group":
+        if re.fullmatch(r"rest % (pieces\d+|segments)", text) or name == "group":
             self.coordinates.add(name)
             self.known[name] = Facts(wide=True, parts=frozenset((name,)))
         elif name in ("program", "rest"):
@@ -283,16 +284,35 @@ def base_of(e: ast.expr) -> str:
     return e.id if isinstance(e, ast.Name) else ""
 
 
-def functions(text: str) -> Iterator[ast.FunctionDef]:
-    """The kernels of a text."""
+def functions(text: str, mark: str = "kernel") -> Iterator[ast.FunctionDef]:
+    """The kernels of a text; with another `mark` the functions marked so."""
     for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "kernel" for d in node.decorator_list):
+        if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == mark for d in node.decorator_list):
             yield node
 
 
 def lint(text: str) -> list[Finding]:
     """All findings in a text."""
-    return [f for node in functions(text) for f in Function(node).run()]
+    found = [f for node in functions(text) for f in Function(node).run()]
+    return found + [f for node in functions(text, "combine") for f in combining(node)]
+
+
+PURE = frozenset("where exp log sin cos sqrt rsqrt abs floor ceil erf sigmoid".split())
+"""What a function of a scan may call of `tl`."""
+
+
+def combining(node: ast.FunctionDef) -> Iterator[Finding]:
+    """What breaks a rule in a function that a scan uses."""
+    known = {a.arg for a in node.args.args} | {"tl", "sq"}
+    known |= {t.id for s in node.body if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}
+    for s in node.body:
+        if not isinstance(s, ast.Assign | ast.Return | ast.Expr):
+            yield Finding(s.lineno, "combine", f"a {type(s).__name__} has no place here")
+    for n in ast.walk(node):
+        if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == "tl" and n.attr not in PURE:
+            yield Finding(n.lineno, "combine", f"tl.{n.attr} in a function of a scan")
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.id not in known | {"kernel", "combine"}:
+            yield Finding(n.lineno, "combine", f"{n.id} is none of its arguments")
 
 
 def checked(text: str) -> str:

@@ -137,6 +137,8 @@ class Sequential:
             names.append(f"s{i}_b")
         if s.timed:
             names.append(f"s{i}_t")
+        if self.TIMED and s.what == "total":
+            names.append(f"s{i}_g")
         names += [f"s{i}_{self.k.axes.index(a)}" for a in s.var.axes if not self.unit(i, a)]
         return names + [f"s{i}_p{self.k.axes.index(a)}" for a in s.parts]
 
@@ -203,6 +205,7 @@ class Sequential:
             else:
                 t.add(f"i{i} = tl.cast({mine}, tl.int64)")
             t.add(f"m{i} = i{i} < n{i}")
+        self.segmented()
         t.add("group = rest", f"ib = group * BLOCK_B + tl.arange(0, BLOCK_B){self.shapes.along('')}", "mb = ib < B")
         for o in self.numbers:
             t.add(f"v{o.var.id} = tl.full({self.shapes.of(Tile())}, sq.number(c{o.var.id}, REAL), REAL)")
@@ -213,6 +216,9 @@ class Sequential:
                 t.add(f"o{i} = {self.entry(i)}")
         for i in self.again:
             t.add(f"k{i} = {self.scratch(self.k.operands[self.past(i)].var)}")
+
+    def segmented(self) -> None:
+        """Which steps the program has: all of them."""
 
     def used(self, i: int) -> bool:
         """Whether the function touches a slot."""
@@ -245,7 +251,9 @@ class Sequential:
         for a in s.parts:
             j = self.k.axes.index(a)
             parts.append(f"piece{j} * s{i}_p{j}")
-        if not parts or all(p.startswith(("group", "piece")) for p in parts):
+        if self.TIMED and s.what == "total":
+            parts.append(f"segment * s{i}_g")
+        if not parts or all(p.startswith(("group", "piece", "segment")) for p in parts):
             parts.append("nought")
         return " + ".join(parts)
 
@@ -465,7 +473,7 @@ class Sequential:
         k = self.k
         for i, c in enumerate(k.carries):
             j = self.slot("last", i)
-            self.stored(j, f"({self.entry(j)})", c.previous, f"{self.HELD}{c.previous.id}", self.full(c.previous))
+            self.stored(j, f"({self.entry(j)})", c.previous, f"{self.HELD}{c.previous.id}", self.full(c.previous), *self.ends())
         self.statements(k.epilogue)
         for i, v in enumerate(k.totals):
             j = self.slot("total", i)
@@ -474,6 +482,11 @@ class Sequential:
                 value = self.spread(name, have, have | Tile(True, frozenset(v.axes)))
                 name, have = f"sq.sum_along(tl.where(mb, {value}, 0.0), 0)", Tile(False, have.axes | frozenset(v.axes))
             self.stored(j, f"({self.entry(j)})", v, name, have)
+
+
+    def ends(self) -> tuple[str, ...]:
+        """Further conditions under which the program has the carries after the last step: none."""
+        return ()
 
 
 def number(x: float, shapes: Shapes) -> str:
