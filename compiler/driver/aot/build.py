@@ -103,7 +103,10 @@ def kernels(cls: Any, masked: bool) -> Iterator[Any]:
         for number, entry in enumerate(held if isinstance(held, tuple) else ()):
             if masked or not number % 2:
                 for function, tiles, about in alone(entry):
-                    yield triton_forward(function, tiles, about)
+                    made = triton_forward(function, tiles, about)
+                    # what belongs to another function (sums and joins of segments, adjoints) is planned with that one only
+                    if len(made.forward.starts) == len(made.forward.of("last")):
+                        yield made
 
 
 def alone(entry: Any) -> Iterator[tuple[Any, bool, tuple[Any, ...]]]:
