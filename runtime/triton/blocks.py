@@ -26,6 +26,13 @@ FEW = 16
 """Up to so many sequences count as few."""
 
 
+WARPS = 8
+"""Warps of the largest program."""
+
+DEEP = 1024
+"""Up to so many entries of the largest value the loads of the next step are in flight while one is computed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Blocks:
     """Entries of each axis in a program (powers of two), sequences of a program, warps, stages of loads in flight."""
@@ -49,9 +56,10 @@ def choose(
     sizes: Mapping[str, int],
     batch: int,
     room: int = TILE,
+    large: int = LARGE,
 ) -> Blocks:
     """Blocks for a kernel over `axes`, cut along `cuts`; along `shares` cutting costs memory for shares of sums. `room`: entries of
-    the largest value that are aimed at."""
+    the largest value that are aimed at; above `large` lanes become narrow too."""
     block = {a: power(sizes[a]) for a in axes}
     lanes = axes[-1] if axes else ""
 
@@ -71,7 +79,7 @@ def choose(
     dear = [a for a in cuts if a in shares]
     while tile() > room and (halve(free, LEAST) or halve(dear, LEAST)):
         pass
-    while tile() > LARGE and (halve(free, NARROW) or halve(dear, NARROW)):
+    while tile() > large and (halve(free, NARROW) or halve(dear, NARROW)):
         pass
     while programs() < PROGRAMS and tile() > LEAST and halve(free, LEAST):
         pass
@@ -79,5 +87,6 @@ def choose(
     if room != TILE:
         return Blocks(tuple(block[a] for a in axes), 1, 8, 1)
     together = max(1, min(power(batch) if batch <= FEW else FEW, 64 // small)) if small < 64 and programs() >= PROGRAMS else 1
-    warps = max(1, min(16, small * together // 128))
-    return Blocks(tuple(block[a] for a in axes), together, warps, 2)
+    # threads share the registers of a machine: more than 256 of them have too few each for the addresses that all of them hold
+    warps = max(1, min(WARPS, small * together // 128))
+    return Blocks(tuple(block[a] for a in axes), together, warps, 2 if small <= DEEP else 1)

@@ -2,7 +2,7 @@
 
 A `Kernel` takes operands as the native one does (`runtime.native.kernel`) and gives the same results; shapes, types, what the
 adjoint reads and how gradients are put together are that class's. What is different is the launch: a plan holds the grid, the
-blocks and every number that a function takes, so that a call fills in addresses and starts one function.
+blocks and every number that a function takes, so that a call fills in addresses and starts one function (`launching`).
 
 Nothing is accumulated in place: results are made anew, shares of sums get a place for each program and are added up afterwards.
 """
@@ -13,8 +13,8 @@ import contextlib
 import hashlib
 import math
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -22,8 +22,10 @@ from torch import Tensor
 
 from seqc.runtime.native.kernel import Kernel as NativeKernel
 from seqc.runtime.native.kernel import Pass as NativePass
-from seqc.runtime.triton.blocks import LEAST, PROGRAMS, TILE, Blocks, choose, power
+from seqc.runtime.triton import launching
+from seqc.runtime.triton.blocks import LARGE, LEAST, PROGRAMS, TILE, WARPS, Blocks, choose, power
 from seqc.runtime.triton.device import interpreting
+from seqc.runtime.triton.launching import start
 from seqc.runtime.triton.names import Lazy
 from seqc.runtime.triton.segments import Segment, Split, multiprocessors, segment_steps
 
@@ -33,14 +35,23 @@ CHUNK = 32
 STEPS = 32
 """Steps of a tile of the associative mode, where one step is small: with 64 registers spill."""
 
+MOVED = 8
+"""So many values may be read and written at a step before threads or tiles have half as many entries: each takes registers for its
+addresses."""
+
+SCANNED = 1536
+"""Up to so many entries of the carries of a tile four warps are enough: eight would leave each thread with little beside addresses."""
+
+WIDE = 512
+"""Above so many entries of one step also the lanes of a tile become narrow."""
+
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
 
+_NUMBER, _BITS = struct.Struct("d"), struct.Struct("q")
+
 BOUNDS = ("start", "summary")
 """Slots of what segments begin with and come to."""
-
-FUSION = True
-"""Whether products and sums may be rounded once: said at every launch, because Triton's own default changes."""
 
 
 def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zero: bool) -> Tensor:
@@ -51,12 +62,14 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single", "tiles", "bounds", "levels", "begun", "with_")
+    __slots__ = ("strides", "single", "tiles", "told", "partner", "bounds", "levels", "begun", "with_")
 
     def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
         self.tiles = tiles
         self.strides, self.single = about[13], about[14]
+        self.told: dict[tuple[int, ...], int] = {}
+        self.partner: Pass | None = None  # of a function: its adjoint, which says how many steps a tile has
         # of a scan: its levels, and which carries there are `start` slots for
         self.levels: int = about[15] if len(about) > 16 else 0
         self.begun: tuple[int, ...] = about[16] if len(about) > 16 else ()
@@ -69,22 +82,52 @@ class Pass(NativePass):
         """Cut axes over which some result is a sum."""
         return tuple(a for a in self.split if any(a in parts for _, _, parts, _ in self.results))
 
+    @property
+    def moved(self) -> int:
+        """Values that are read or written at every step."""
+        return sum(kind in ("step", "past") for kind, _ in self.operands) + len(self.of("row"))
+
     def interval(self, sizes: dict[str, int], real: torch.dtype, length: int) -> int:
         """Steps between checkpoints; of the associative mode the steps of a tile; of a pass that goes one step after the other beside one
         `with_` tiles, theirs."""
         if self.with_ is not None:
-            return self.with_.steps(sizes)
-        return self.steps(sizes) if self.tiles else CHUNK
+            return self.with_.interval(sizes, real, length)
+        return (self.told.get(self.place(sizes)) or self.steps(sizes)) if self.tiles else CHUNK
+
+    def place(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """Under what the steps of a tile are told, where they were chosen (`decide`): the same for a function and its adjoint."""
+        return tuple(power(sizes[a]) for a in sorted(self.axes))
+
+    @contextlib.contextmanager
+    def given(self, sizes: Mapping[str, int], steps: int) -> Iterator[None]:
+        """Within, tiles have so many steps."""
+        before = dict(self.told)
+        if steps:
+            self.told[self.place(sizes)] = steps
+        try:
+            yield
+        finally:
+            self.told.clear()
+            self.told.update(before)
 
     def steps(self, sizes: dict[str, int]) -> int:
-        """Steps of a tile: fewer where the values of one step are large or many are carried."""
-        block = dict(zip(self.axes, choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST).axes, strict=True))
+        """Steps of a tile: fewer where the values of one step are large, many are carried, or many are read and written."""
+        found = choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST, WIDE)
+        block = dict(zip(self.axes, found.axes, strict=True))
         size = max((math.prod(block[a] for a in axes) for axes in self.arrays), default=1)
         return max(2, min(STEPS, STEPS * LEAST // power(size * max(1, len(self.starts)))))
 
     def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
         """How much one program takes."""
-        return choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE)
+        large = WIDE if self.tiles else LARGE * MOVED // max(MOVED, self.moved)
+        found = choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE, large)
+        if not self.tiles:
+            if self.moved <= MOVED:
+                return found
+            return replace(found, warps=min(WARPS, 2 * found.warps), stages=found.stages if self.moved <= 2 * MOVED else 1)
+        size = max((math.prod(dict(zip(self.axes, found.axes, strict=True))[a] for a in axes) for axes in self.arrays), default=1)
+        small = size * (self.partner or self).steps(sizes) * max(1, len(self.starts)) <= SCANNED
+        return replace(found, warps=found.warps // 2) if small else found
 
 
 @dataclass(slots=True)
@@ -97,6 +140,9 @@ class Launch:
     kinds    the types of the results in the end: shares are in the arithmetic type, and so is in the interpreter what becomes
              bfloat16 (it cuts off where a GPU rounds)
     scratch  shapes of the scratch
+    stored   what lies in the memory of each operand that has some
+    tail     the arguments behind the tensors and the scratch; `plain`: results are as the function leaves them
+    ready    compiled kernels, as `launching` keeps them
     bounds   how many slots there are for segments; None where a call gives nothing for them
     """
 
@@ -112,30 +158,40 @@ class Launch:
     integers: tuple[int, ...]
     constants: tuple[Any, ...]
     warps: int
+    stored: tuple[torch.dtype, ...] = ()
     bounds: int = 0
+    tail: tuple[Any, ...] = ()
+    plain: bool = False
+    ready: dict[Any, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tail = (*self.integers, *self.constants)
+        ends = zip(self.results, self.shares, self.kinds, strict=True)
+        self.plain = all(r is None or not n and r[1] == kind for r, n, kind in ends)
 
     @property
     def launches(self) -> tuple[Launch, ...]:
         """All launches of the plan."""
         return (self,)
 
-    def call(self, operands: Sequence[Any], bounds: Sequence[Tensor] = ()) -> list[Tensor | None]:
-        """Launches the function on operands of this layout. `bounds`: what there is for segments."""
-        taken: list[Tensor] = []
+    def call(
+        self, operands: Sequence[Any], launch: Callable[..., None] = start, bounds: Sequence[Tensor] = ()
+    ) -> list[Tensor | None]:
+        """Runs the function on operands of this layout, by `launch(plan, device, operands and results, numbers, scratch)`. `bounds`: what
+        there is for segments."""
+        taken: list[Tensor | None] = []
         for i, kind, whole in self.given:
-            x = operands[i]
-            x = x if kind is None else x.to(kind)
+            x = operands[i] if kind is None else operands[i].to(kind)
             taken.append(x.contiguous() if whole else x)
+        assert taken[0] is not None
         device = taken[0].device
         found = [None if r is None else buffer(*r, device, not self.programs) for r in self.results]
         if self.programs:
             scratch = [buffer(s, self.real, device, False) for s in self.scratch]
-            bits = [struct.unpack("q", struct.pack("d", float(operands[i])))[0] for i in self.numbers]
-            with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
-                self.function.made()[(self.programs,)](
-                    *taken, *found, *(bounds or (None,) * self.bounds), *bits, *scratch, *self.integers, *self.constants,
-                    num_warps=self.warps, num_stages=1, enable_fp_fusion=FUSION,
-                )  # fmt: skip
+            bits = tuple([_BITS.unpack(_NUMBER.pack(operands[i]))[0] for i in self.numbers]) if self.numbers else ()
+            launch(self, device, [*taken, *found, *(bounds or (None,) * self.bounds)], bits, scratch)
+        if self.plain:
+            return found
         out: list[Tensor | None] = []
         for x, n, kind in zip(found, self.shares, self.kinds, strict=True):
             x = x.sum(tuple(range(n))) if x is not None and n else x
@@ -154,6 +210,9 @@ class Kernel(NativeKernel):
         self.forward: Pass = Pass(about, tiles)
         self.adjoint: Pass = Pass(adjoint_about, tiles and len(adjoint_about) > 16)
         self.adjoint.with_ = self.forward if tiles and not self.adjoint.tiles else None
+        self.forward.partner = self.adjoint if self.adjoint.tiles else None
+        if self.adjoint.with_ is not None:
+            self.adjoint.told = self.forward.told
         pairs = zip(scan[::2], scan[1::2], strict=True) if tiles else ()
         cuts = [(function, Pass(words, number % 2 == 0)) for number, (function, words) in enumerate(pairs)]
         self.cuts = (cuts[: 2 * self.forward.levels], cuts[2 * self.forward.levels :])
@@ -165,13 +224,16 @@ class Kernel(NativeKernel):
         self.needed_rows = sorted({i for i in self.stored if i >= 0})
         self._plans: dict[Any, Any] = {}
         self.fixed: Blocks | None = None
+        self.decided: dict[Any, Any] = {}
         NativeKernel.registry[self.key] = self
 
     def _forward_plan(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool, single: bool) -> Any:
         batch, length, sizes = self.shape(operands, single)
         real = self.real(operands, dtypes)
         results = self.result_shapes(operands, dtypes, save, single)
-        return self._in_segments(self.forward, batch, length, sizes, real, operands, results, {}, single)
+        blocks = self._schedule(self.forward, batch, length, sizes, real, operands, results)
+        results = self.result_shapes(operands, dtypes, save, single)  # the schedule may have told the steps of a tile
+        return self._in_segments(self.forward, batch, length, sizes, real, operands, results, {}, single, blocks)
 
     def _adjoint_plan(self, operands: Sequence[Any], given: Sequence[Any], dtypes: Sequence[torch.dtype], wanted: Sequence[bool]) -> Any:
         batch, length, sizes = self.shape(operands)
@@ -202,9 +264,12 @@ class Kernel(NativeKernel):
         results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
         kinds: dict[int, torch.dtype],
         single: bool,
+        blocks: Blocks | None = None,
     ) -> Launch | Split:
         """One launch, or those of all segments where the programs of one launch would leave the machine idle."""
-        whole = self._launch(f, batch, length, sizes, real, operands, results, kinds, single)
+        if blocks is None:
+            blocks = self._schedule(f, batch, length, sizes, real, operands, results)
+        whole = self._launch(f, batch, length, sizes, real, operands, results, kinds, single, blocks)
         cuts = self.cuts[f is not self.forward]
         if not (cuts or f.tiles and not f.starts) or single or not whole.programs:
             return whole
@@ -224,8 +289,28 @@ class Kernel(NativeKernel):
             for lazy, part, which in ((one, sums, (*sums.begun, *made)), (other, join, (*made, *join.begun))):
                 launch = self._launch(part, batch, length, sizes, real, operands, (), {}, False, segment=Segment(each, lazy, f))
                 before.append((launch, which))
-        whole = self._launch(f, batch, length, sizes, real, operands, results, kinds, single, segment=Segment(each))
+        whole = self._launch(f, batch, length, sizes, real, operands, results, kinds, single, blocks, segment=Segment(each))
         return Split(buffer, tuple(shapes), tuple(before), whole, len(f.begun))
+
+    def _schedule(
+        self,
+        f: Pass,
+        batch: int,
+        length: int,
+        sizes: dict[str, int],
+        real: torch.dtype,
+        operands: Sequence[Any],
+        results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
+    ) -> Blocks:
+        """The blocks of a function: on a GPU those that were found sound there (`decide`)."""
+        if self.fixed is not None:
+            return self.fixed
+        device = next((x.device for x in operands if isinstance(x, Tensor)), None)
+        if device is None or device.type not in launching.MACHINE.kinds or not batch or not length or not all(sizes.values()):
+            return f.blocks(sizes, batch)
+        from seqc.runtime.triton.decide import Case, decided
+
+        return decided(Case(self, f, batch, length, sizes, real, operands, results, device)).blocks
 
     def _launch(
         self,
@@ -238,12 +323,15 @@ class Kernel(NativeKernel):
         results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
         kinds: dict[int, torch.dtype],
         single: bool,
+        blocks: Blocks | None = None,
         *,
         segment: Segment | None = None,
     ) -> Launch:
-        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `segment`: where
-        there are several."""
-        blocks = self.fixed if self.fixed is not None else f.blocks(sizes, batch)
+        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `blocks`: where
+        the schedule is given; `segment`: where there are several."""
+        if blocks is None:
+            own = segment is None or segment.function is None
+            blocks = self._schedule(f, batch, length, sizes, real, operands, results) if own else self.fixed or f.blocks(sizes, batch)
         every = self.adjoint.interval(sizes, real, length)
         pieces = {a: -(-sizes[a] // blocks.axes[i]) if a in f.split else 1 for i, a in enumerate(f.axes)}
         groups = -(-batch // blocks.batch)
@@ -327,6 +415,7 @@ class Kernel(NativeKernel):
             tuple(integers),
             (_triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages),
             blocks.warps,
+            tuple(operands[i].dtype if kind is None else kind for i, kind, _ in given),
             bounds=len(f.bounds),
         )
 

@@ -23,7 +23,8 @@ from seqc.compiler.driver.aot.targets import ACCEPTED, Target
 from seqc.compiler.driver.usage import Unusable
 
 FORMAT = 1
-KEPT = ("num_warps", "num_ctas", "num_stages", "shared", "name", "hash", "target")
+LENGTH = 1021
+"""Steps of the plans: a prime, so that no stride is taken for a multiple of 16 because the number of steps is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,57 +68,137 @@ def ready() -> None:
 
 
 def variants(cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked: bool) -> Iterator[Variant]:
-    """The kernels of a generated class at these sizes, forwards and backwards; `masked`: also the forms with resets and padding."""
-    import torch
-    import triton.language as tl
+    """The kernels of a generated class at these sizes, with gradients and without; `masked`: also the forms with resets and padding.
 
-    from seqc.runtime.triton.kernel import BOUNDS, Pass
+    Each is what the runtime would launch for contiguous operands of type `dtype`: the same plan, made without memory.
+    """
+    import torch
 
     layer = cls(device="meta", dtype=getattr(torch, dtype), backend="reference", **sizes)
-    real = tl.float64 if dtype == "float64" else tl.float32
-    memory = {"float32": "*fp32", "bfloat16": "*bf16", "float16": "*fp16", "float64": "*fp64"}[dtype]
-    scratch = "*fp64" if dtype == "float64" else "*fp32"
-    for number, one in enumerate(cls.TRITON):
-        if number % 2 and not masked:
-            continue
-        for place in range(0, len(one), 2):
-            # behind the fourth: for segments, sums (in tiles of steps) and joins by turns
-            lazy, said, tiles = one[place], one[place + 1], place >= 4 and (place < 8 or place % 4 == 0)
-            f = Pass(said, tiles)
-            lengths = {a: layer.sizes[a] for a in f.axes}
-            blocks = f.blocks(lengths, batch)
-            constants: dict[str, Any] = {"REAL": real, "BLOCK_B": blocks.batch, "STAGES": blocks.stages}
-            if tiles:
-                constants["BLOCK_T"] = Pass(one[7], True).steps(lengths)
-            constants |= {f"BLOCK_{i}": n for i, n in enumerate(blocks.axes)}
-            function = lazy.made()
-            slots = [kind for kind, _ in f.operands if kind != "number"] + [r[0] for r in (*f.results, *f.bounds)]
-            types: dict[str, str] = {}
-            aligned: list[str] = []
-            for a in lazy.arguments:
-                if a in constants:
-                    types[a] = "constexpr"
-                elif a[0] == "p":
-                    types[a] = scratch if slots[int(a[1:])] in ("checkpoint", "total", "last", *BOUNDS) else memory
-                    aligned.append(a)
-                elif a[0] == "w":
-                    types[a] = scratch
-                    aligned.append(a)
-                else:
-                    types[a] = "i64"
-            aligned += [f"n{i}" for i, a in enumerate(f.axes) if lengths[a] % 16 == 0]
-            if f.axes and lengths[f.axes[-1]] % 16 == 0:
-                aligned += [a for a in lazy.arguments if a[0] == "s"]
-            yield Variant(lazy.name, function, types, constants, tuple(aligned), blocks.warps)
+    seen: set[tuple[Any, ...]] = set()
+    for kernel in kernels(cls, masked):
+        # one sequence alone is where segments are
+        each = [v for b in ((batch, 1) if any(getattr(kernel, "cuts", ())) else (batch,))
+                for v in of_kernel(kernel, layer.sizes, getattr(torch, dtype), b)]  # fmt: skip
+        for v in each:
+            key = (v.name, *v.types.items(), *((k, str(c)) for k, c in v.constants.items()), v.aligned, v.warps)
+            if key not in seen:
+                seen.add(key)
+                yield v
 
 
-def built(v: Variant, target: Target) -> Built:
-    """Compiles one kernel."""
+def kernels(cls: Any, masked: bool) -> Iterator[Any]:
+    """Every kernel that the constants of a class make: of `TRITON`, where each second one is masked, and of whatever other constant holds
+    generated functions with a description behind them."""
+    from seqc.runtime.native.calls import kernels_of, triton_forward
+
+    for number, kernel in enumerate(kernels_of(cls.TRITON)):
+        if masked or not number % 2:
+            yield kernel
+            parallel = getattr(kernel, "parallel", None)
+            if parallel is not None:
+                yield parallel
+    for name in sorted(n for n in dir(cls) if n.startswith("TRITON_")):
+        held = getattr(cls, name)
+        for number, entry in enumerate(held if isinstance(held, tuple) else ()):
+            if masked or not number % 2:
+                for function, tiles, about in alone(entry):
+                    made = triton_forward(function, tiles, about)
+                    # what belongs to another function (sums and joins of segments, adjoints) is planned with that one only
+                    if len(made.forward.starts) == len(made.forward.of("last")):
+                        yield made
+
+
+def alone(entry: Any) -> Iterator[tuple[Any, bool, tuple[Any, ...]]]:
+    """Functions without an adjoint in a constant: a function, whether it takes tiles of steps, its description in the same tuple."""
+    from seqc.runtime.triton.names import Lazy
+
+    if not isinstance(entry, tuple):
+        return
+    for i, part in enumerate(entry):
+        if isinstance(part, Lazy):
+            about = [x for x in entry[i + 1 :] if isinstance(x, tuple) and x and x[0] == part.name]
+            flat = entry[i + 2 :] if len(entry) > i + 2 and entry[i + 2] == part.name else None
+            if about or flat:
+                yield part, "BLOCK_T" in part.arguments, flat if flat is not None else about[0]
+        else:
+            yield from alone(part)
+
+
+def of_kernel(kernel: Any, sizes: Mapping[str, int], dtype: Any, batch: int) -> Iterator[Variant]:
+    """One kernel: forwards without and with what the adjoint needs, and backwards to all operands."""
+    import torch
+
+    from seqc.runtime.triton.trial import shapes_of
+
+    def empty(shapes: Any, kinds: Any) -> list[Any]:
+        return [0.5 if k is None else torch.empty(s, dtype=k, device="meta") for s, k in zip(shapes, kinds, strict=True)]
+
+    f, back = kernel.forward, kernel.adjoint
+    lengths = {a: sizes[a] for a in {*f.axes, *back.axes}}
+    rows = (dtype,) * kernel.rows
+    kinds = [None if kind == "number" else dtype for kind, _ in f.operands]
+    operands = empty(shapes_of(kernel, f, batch, LENGTH, lengths, 1), kinds)
+    for save in (False, True):
+        yield from launched(kernel._forward_plan(operands, rows, save, False))
+    if back is f or kernel.functions[0] is kernel.functions[1]:
+        return
+    real = kernel.real(operands, rows)
+    every = back.interval(lengths, real, LENGTH)
+    saved = [real if kind == "past" and what == "past" and kernel.stored[i] < 0 else dtype
+             for (kind, _), (what, i) in zip(back.operands, kernel.sources, strict=True)]  # fmt: skip
+    given = empty(
+        shapes_of(kernel, back, batch, LENGTH, lengths, every),
+        [None if kind == "number" else k for (kind, _), k in zip(back.operands, saved, strict=True)],
+    )
+    wanted = [kind != "number" for kind, _ in f.operands]
+    yield from launched(kernel._adjoint_plan(operands, given, rows, wanted))
+
+
+def launched(plan: Any) -> Iterator[Variant]:
+    """All launches of a plan: one, or those of segments."""
+    for one in plan.launches:
+        yield variant(one, len(plan.launches) > 1)
+
+
+def variant(plan: Any, segments: bool) -> Variant:
+    """What one launch needs. `segments`: it is given what segments begin with and come to."""
+    from seqc.runtime.triton.artefacts import MEMORY
+
+    def memory(kind: Any) -> str:
+        return MEMORY[str(kind).removeprefix("torch.")]
+
+    tensors = [memory(kind) for kind in plan.stored] + [None if r is None else memory(r[1]) for r in plan.results]
+    tensors += [memory(plan.real) if segments else None] * plan.bounds
+    types: dict[str, str] = {}
+    constants: dict[str, Any] = {}
+    aligned: list[str] = []
+    names = plan.function.arguments
+    scratch = [memory(plan.real)] * len(plan.scratch)
+    values = [*tensors, *(["i64"] * len(plan.numbers)), *scratch]
+    for a, kind in zip(names, values, strict=False):
+        types[a] = "constexpr" if kind is None else kind
+        if kind is None:
+            constants[a] = None
+        elif kind[0] == "*":
+            aligned.append(a)
+    whole = len(values) + len(plan.integers)
+    for a, value in zip(names[len(values) : whole], plan.integers, strict=True):
+        types[a] = "i64"
+        if a not in ("B", "T", "C") and value % 16 == 0:
+            aligned.append(a)
+    for a, value in zip(names[whole:], plan.constants, strict=True):
+        types[a], constants[a] = "constexpr", value
+    return Variant(plan.function.name, plan.function.made(), types, constants, tuple(aligned), plan.warps)
+
+
+def built(v: Variant, target: Target, label: str = "") -> Built:
+    """Compiles one kernel. `label`: what its files are called, where a function has several."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from seqc.runtime.triton.kernel import FUSION
+    from seqc.runtime.triton.launching import FUSION
 
     attrs = {(list(v.types).index(a),): [["tt.divisibility", 16]] for a in v.aligned}
     source = ASTSource(v.function, dict(v.types), dict(v.constants), attrs)
@@ -134,7 +215,8 @@ def built(v: Variant, target: Target) -> Built:
     path = next(p for name, p in made.metadata_group.items() if name == f"{made.metadata.name}.json")
     told = json.loads(Path(path).read_text())
     told["extern_libs"] = []  # a path of this machine, needed for compiling only
-    files = {f"{v.name}.{kind}": binary, f"{v.name}.json": json.dumps(told, sort_keys=True, indent=1).encode()}
+    label = label or v.name
+    files = {f"{label}.{kind}": binary, f"{label}.json": json.dumps(told, sort_keys=True, indent=1).encode()}
     return Built(v, target, found, files, fault(v.name, target, found))
 
 
@@ -142,7 +224,8 @@ def fault(name: str, target: Target, found: Resources) -> str:
     """Why a kernel cannot be used; "" where it can."""
     if found.shared > target.shared:
         return f"{found.shared} bytes of shared memory, {target.name} has {target.shared}: it could never be launched"
-    if found.spills > ACCEPTED.get((name, target.name), 0):
+    accepted = ACCEPTED.get((name, target.name))
+    if found.spills > (accepted.spills if accepted is not None else 0):
         return f"a thread spills {found.spills} bytes"
     return ""
 
