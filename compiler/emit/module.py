@@ -49,7 +49,7 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
         lines.insert(at, "from seqc.runtime.native import calls as native")
     functions = []
     for n in native.values():
-        texts, constants = triton.lines_of(n.name, n.kernels, n.inside())
+        texts, constants = triton.lines_of(n.name, n.kernels)
         more = newton_lines(n.name, n.newton) if texts else ([], [])
         functions.append((texts + more[0], constants + more[1]))
     if any(f for f, _ in functions):

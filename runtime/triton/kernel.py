@@ -47,12 +47,13 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single", "tiles")
+    __slots__ = ("strides", "single", "tiles", "held")
 
     def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
         self.tiles = tiles
         self.strides, self.single = about[13], about[14]
+        self.held: tuple[Any, ...] = about[15] if len(about) > 15 else ()
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -139,7 +140,8 @@ class Kernel(NativeKernel):
         self.key = hashlib.sha256(f"triton\0{forward.name}\0{about!r}\0{adjoint_about!r}\0{id(self)}".encode()).hexdigest()
         self.tensors = [i for i, (kind, _) in enumerate(self.forward.operands) if kind != "number"]
         self.rows, self.lasts = len(self.forward.of("row")), len(self.forward.of("last"))
-        self.needed_rows = sorted({i for i in self.stored if i >= 0})
+        read = {*self.stored, *(i for what, i in self.sources if what == "kept")}
+        self.needed_rows = sorted(i for i in read if 0 <= i < self.rows)
         self._plans: dict[Any, Any] = {}
         self.fixed: Blocks | None = None
         NativeKernel.registry[self.key] = self
@@ -154,6 +156,9 @@ class Kernel(NativeKernel):
         batch, length, sizes = self.shape(operands)
         real = self.real(operands, dtypes)
         users = {part: i for i, parts in enumerate(self.gradients) if wanted[i] for part in parts}
+        for i, (out, arg, _) in enumerate(self.outer):
+            if ("outer", i) in users:
+                users |= {("row", j): users.get(("row", j), -1) for j in (out, arg)}
         results: list[tuple[tuple[int, ...], torch.dtype] | None] = []
         kinds: dict[int, torch.dtype] = {}
         for j, (name, (what, axes, _, _)) in enumerate(zip(self._names(), self.adjoint.results, strict=True)):
@@ -162,9 +167,10 @@ class Kernel(NativeKernel):
                 continue
             shape = tuple(sizes[a] for a in axes)
             lead = (batch, length) if what == "row" else (batch,)
-            alone = what == "row" and len(self.gradients[users[name]]) == 1
-            kind = operands[users[name]].dtype
-            kinds[j] = kind if alone and _stored(kind, real) else real
+            user = users[name]
+            alone = what == "row" and user >= 0 and len(self.gradients[user]) == 1
+            kind = operands[user].dtype if alone else real
+            kinds[j] = kind if stored(kind, real) else real
             results.append(((*lead, *shape), kinds[j]))
         return self._launch(self.adjoint, batch, length, sizes, real, given, results, kinds, False)
 
@@ -179,9 +185,13 @@ class Kernel(NativeKernel):
         results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
         kinds: dict[int, torch.dtype],
         single: bool,
+        blocks: Blocks | None = None,
+        more: tuple[Any, ...] = (),
     ) -> Launch:
-        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence."""
-        blocks = self.fixed if self.fixed is not None else f.blocks(sizes, batch)
+        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `more`: further
+        constants."""
+        if blocks is None:
+            blocks = self.fixed if self.fixed is not None else f.blocks(sizes, batch)
         every = self.adjoint.interval(sizes, real, length)
         pieces = {a: -(-sizes[a] // blocks.axes[i]) if a in f.split else 1 for i, a in enumerate(f.axes)}
         groups = -(-batch // blocks.batch)
@@ -194,7 +204,7 @@ class Kernel(NativeKernel):
             kind, axes = f.operands[i]
             x = operands[i]
             by = x.stride()
-            change = None if _stored(x.dtype, real) else real
+            change = None if stored(x.dtype, real) else real
             whole = kind in ("step", "past") and bool(axes) and by[-1] != 1 and x.shape[-1] > 1
             if change is not None or whole:
                 by = torch.empty(x.shape, device="meta").stride() if whole else x.to(device="meta").to(real).stride()
@@ -232,7 +242,7 @@ class Kernel(NativeKernel):
             if what == "checkpoint":
                 steps |= {"t": rest[0], "b": rest[1]}
                 rest = rest[2:]
-            elif what == "row" and not single:
+            elif what in ("row", "extra") and not single:
                 steps |= {"b": rest[0], "t": rest[1]}
                 rest = rest[2:]
             else:
@@ -255,17 +265,18 @@ class Kernel(NativeKernel):
             real,
             tuple(i for i, (kind, _) in enumerate(f.operands) if kind == "number"),
             tuple(integers),
-            (_triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages),
+            (triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages, *more),
             blocks.warps,
         )
 
 
-def _stored(dtype: torch.dtype, real: torch.dtype) -> bool:
+def stored(dtype: torch.dtype, real: torch.dtype) -> bool:
     """Whether kernels read and write a type beside this arithmetic."""
     return dtype in STORAGE and (real == torch.float64 or dtype != torch.float64)
 
 
-def _triton_type(real: torch.dtype) -> Any:
+def triton_type(kind: torch.dtype) -> Any:
+    """A floating type as Triton calls it."""
     import triton.language as tl
 
-    return tl.float64 if real == torch.float64 else tl.float32
+    return getattr(tl, str(kind).removeprefix("torch."))

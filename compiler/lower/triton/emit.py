@@ -19,6 +19,7 @@ from seqc.compiler.lower.kernels.settle import settled
 from seqc.compiler.lower.kernels.split import splits
 from seqc.compiler.lower.kernels.verify import verify, verify_derivative
 from seqc.compiler.lower.triton.associative import Associative, unscannable
+from seqc.compiler.lower.triton.emit_dense import SERIAL, Steps, dense, forms, fused, held, steps
 from seqc.compiler.lower.triton.lint import checked
 from seqc.compiler.lower.triton.sequential import Sequential
 
@@ -35,12 +36,13 @@ class Function:
 @dataclass(frozen=True, slots=True)
 class Made:
     """A kernel in Triton: forwards and backwards, one step after the other; and many at a time, where its carries have an
-    algebra (`scan`; else `why` not)."""
+    algebra (`scan`; else `why` not); with matrix products also in stages (`steps`)."""
 
     forward: Function
     adjoint: Function
     scan: tuple[Function, Function] | None = None
     why: str = ""
+    steps: tuple[Steps, Steps] | None = None
 
     @property
     def functions(self) -> tuple[Function, ...]:
@@ -55,6 +57,8 @@ def cut_along(k: Kernel) -> Axes:
 
 def made(raw: Kernel, name: str) -> Made:
     """The Triton functions of a kernel."""
+    if dense(raw):
+        return made_dense(raw, name)
     k = settled(raw)
     verify(k)
     k = verify(replace(k, split=splits(k)))
@@ -73,6 +77,18 @@ def made(raw: Kernel, name: str) -> Made:
         home = Associative(f"{name}_scan_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared)
         scan = (function(forth, (), None), function(home, (), d))
     return Made(function(ahead, replayed, None), function(back, replayed, d), scan, why)
+
+
+def made_dense(raw: Kernel, name: str) -> Made:
+    """The Triton functions of a kernel with matrix products."""
+    f = forms(raw)
+    ahead, back = fused(f, name)
+    one, two = function(ahead, f.replayed, None), function(back, f.replayed, f.derivative)
+    outer = tuple((o.out, o.arg, o.axes) for o in f.derivative.outer)
+    one, two = replace(one, about=(*one.about, held(ahead))), replace(two, about=(*two.about[:12], outer, *two.about[13:], held(back)))
+    forth = steps(f.flat, f"{name}_forward", f.derivative.extra)
+    home = steps(f.derivative.kernel, f"{name}_backward", (), f.flat)
+    return Made(one, two, None, SERIAL, (forth, home))
 
 
 def function(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> Function:
