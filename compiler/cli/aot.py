@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
                 left = cls.LEFT or cls.TRITON_LEFT
                 if left and args.format == "text":
                     out.print(f"{name} {body.name}: no Triton kernel for {', '.join(left[0][0])}: {left[0][1]}")
-                for v in variants(cls, sizes, args.dtype, args.batch, not args.unmasked):
+                for v in variants(cls, sizes, args.dtype, args.batch, not args.unmasked, target):
                     found.append(built(v, TARGETS[target]))
             everything += [(name, b) for b in found]
             if args.format == "text" and found:

@@ -66,21 +66,29 @@ def ready() -> None:
         raise Unusable("Triton's interpreter is switched on in this process", "unset TRITON_INTERPRET before Python starts")
 
 
-def variants(cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked: bool) -> Iterator[Variant]:
+def variants(
+    cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked: bool, target: str = "sm_90"
+) -> Iterator[Variant]:
     """The kernels of a generated class at these sizes, forwards and backwards; `masked`: also the forms with resets and padding."""
     import torch
     import triton.language as tl
 
+    from seqc.compiler.driver.aot.dense import parts
     from seqc.runtime.triton.kernel import Pass
 
-    layer = cls(device="meta", dtype=getattr(torch, dtype), backend="reference", **sizes)
+    kind = getattr(torch, dtype)
+    layer = cls(device="meta", dtype=kind, backend="reference", **sizes)
     real = tl.float64 if dtype == "float64" else tl.float32
     memory = {"float32": "*fp32", "bfloat16": "*bf16", "float16": "*fp16", "float64": "*fp64"}[dtype]
     scratch = "*fp64" if dtype == "float64" else "*fp32"
     for number, one in enumerate(cls.TRITON):
         if number % 2 and not masked:
             continue
-        for place in range(0, len(one), 2):
+        steps = cls.TRITON_STEPS[number] if cls.TRITON_STEPS else None
+        for p in parts(one, steps, layer.sizes, kind, batch, target) if steps is not None else ():
+            lengths = {a: layer.sizes[a] for a in p.about.axes}
+            yield variant(p.function, p.about, p.constants, p.warps, lengths, memory, scratch, p.scratch)
+        for place in range(0, len(one) if steps is None else 0, 2):
             lazy, said, tiles = one[place], one[place + 1], place >= 4
             f = Pass(said, tiles)
             lengths = {a: layer.sizes[a] for a in f.axes}
@@ -89,25 +97,42 @@ def variants(cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked:
             if tiles:
                 constants["BLOCK_T"] = Pass(one[7], True).steps(lengths)
             constants |= {f"BLOCK_{i}": n for i, n in enumerate(blocks.axes)}
-            function = lazy.made()
-            slots = [kind for kind, _ in f.operands if kind != "number"] + [r[0] for r in f.results]
-            types: dict[str, str] = {}
-            aligned: list[str] = []
-            for a in lazy.arguments:
-                if a in constants:
-                    types[a] = "constexpr"
-                elif a[0] == "p":
-                    types[a] = scratch if slots[int(a[1:])] in ("checkpoint", "total", "last") else memory
-                    aligned.append(a)
-                elif a[0] == "w":
-                    types[a] = scratch
-                    aligned.append(a)
-                else:
-                    types[a] = "i64"
-            aligned += [f"n{i}" for i, a in enumerate(f.axes) if lengths[a] % 16 == 0]
-            if f.axes and lengths[f.axes[-1]] % 16 == 0:
-                aligned += [a for a in lazy.arguments if a[0] == "s"]
-            yield Variant(lazy.name, function, types, constants, tuple(aligned), blocks.warps)
+            yield variant(lazy, f, constants, blocks.warps, lengths, memory, scratch)
+
+
+def variant(
+    lazy: Any,
+    f: Any,
+    constants: Mapping[str, Any],
+    warps: int,
+    lengths: Mapping[str, int],
+    memory: str,
+    scratch: str,
+    own: frozenset[int] = frozenset(),
+) -> Variant:
+    """One function with the types of its arguments: `memory` of operands and rows, `scratch` of what the runtime makes for itself, and of
+    the slots `own`."""
+    slots = [kind for kind, _ in f.operands if kind != "number"] + [r[0] for r in f.results]
+    types: dict[str, str] = {}
+    aligned: list[str] = []
+    for a in lazy.arguments:
+        if a in constants:
+            types[a] = "constexpr"
+        elif a == "clock":
+            types[a] = "*i64"
+        elif a[0] == "p":
+            i = int(a[1:])
+            types[a] = scratch if i in own or slots[i] in ("checkpoint", "total", "last") else memory
+            aligned.append(a)
+        elif a[0] == "w":
+            types[a] = scratch
+            aligned.append(a)
+        else:
+            types[a] = "i64"
+    aligned += [f"n{i}" for i, a in enumerate(f.axes) if lengths[a] % 16 == 0]
+    if f.axes and lengths[f.axes[-1]] % 16 == 0:
+        aligned += [a for a in lazy.arguments if a[0] == "s"]
+    return Variant(lazy.name, lazy.made(), types, constants, tuple(aligned), warps)
 
 
 def built(v: Variant, target: Target) -> Built:

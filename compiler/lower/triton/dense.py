@@ -126,11 +126,12 @@ class Dense(Sequential):
             t.add(f"{name}a{d} = {begin}tl.cast(tl.arange(0, BLOCK_{j}){along(d)}, tl.int64)")
             place.append(f"{name}a{d} * s{i}_{self.k.axes.index(w)}")
             masks.append(f"({name}a{d} < n{j})")
-        load = f"tl.load(p{i} + ({' + '.join(place)}), mask={' & '.join(masks)}, other=0.0).to(OPERAND)"
-        lead = [f"BLOCK_{self.k.axes.index(a)}" if a in by_value else "1" for a in p.rest]
-        inner = [self.volume_of(w for w, _ in self.over(p)), self.volume_of(w for w, _ in self.fresh(p))]
-        shape = ", ".join(["BLOCK_B" if one.own else "1", *lead, *inner])
-        t.add(f"{name} = tl.reshape({load}, ({shape})){noted(p.weight)}")
+        tile = f"tl.load(p{i} + ({' + '.join(place)}), mask={' & '.join(masks)}, other=0.0).to(OPERAND)"
+        if len(p.over) > 1 or len(self.fresh(p)) != 1:
+            lead = [*(["BLOCK_B"] if one.own else []), *(f"BLOCK_{self.k.axes.index(a)}" for a in p.rest if a in by_value)]
+            inner = [self.volume_of(w for w, _ in self.over(p)), self.volume_of(w for w, _ in self.fresh(p))]
+            tile = f"tl.reshape({tile}, ({', '.join([*lead, *inner])}))"
+        t.add(f"{name} = {tile}{noted(p.weight)}")
 
     # ---- products -----------------------------------------------------------------------------------------------------
 
@@ -143,8 +144,10 @@ class Dense(Sequential):
         deep, wide = self.volume_of(v for _, v in self.over(s)), self.volume_of(v for _, v in self.fresh(s))
         many = " * ".join(["BLOCK_B", *rest])
         name = f"v{s.out.id}"
-        long = ", ".join(["BLOCK_B", *rest, deep, "1"])
-        summed = f"tl.sum(tl.reshape({value}, ({long})) * {one.name}.to(REAL), {1 + len(rest)})"
+        # the weight keeps the dimensions that it was loaded with: Triton then leaves its entries where they are
+        long = ", ".join(["BLOCK_B", *rest, deep])
+        beside = ", ".join([":" if one.own else "None", *(":" if a in s.shared else "None" for a in s.rest), ":", ":"])
+        summed = f"tl.sum(tl.reshape({value}, ({long}))[{', '.join(':' for _ in range(2 + len(rest)))}, None] * {one.name}.to(REAL)[{beside}], {1 + len(rest)})"
         if one.dot:
             t.open("if DOT:")
             matrix, weight = f"tl.reshape({value}, ({many}, {deep})).to(OPERAND)", f"tl.reshape({one.name}, ({deep}, {wide}))"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Var
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Var, weights_of
 from seqc.compiler.lower.kernels.differentiate import differentiate
 from seqc.compiler.lower.kernels.plain import plain
 from seqc.compiler.lower.kernels.settle import settled
@@ -120,7 +120,8 @@ def described(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> t
 
 
 def largest(k: Kernel) -> tuple[Axes, ...]:
-    """The sets of axes of values that no other value's contain."""
+    """The sets of axes of values that no other value's contain; weights of matrix products are none."""
+    weights = weights_of((*k.prologue, *k.step))
     every = {s.out.axes for part in (k.prologue, k.step, k.epilogue) for s in part} | {c.previous.axes for c in k.carries}
-    every |= {o.var.axes for o in k.operands}
+    every |= {o.var.axes for o in k.operands if o.var.id not in weights}
     return tuple(sorted(a for a in every if not any(set(a) < set(b) for b in every)))
