@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seqc.runtime.triton import kernel as launcher
 from seqc.runtime.triton.blocks import Blocks
-from seqc.runtime.triton.hold import Form, choose_form
+from seqc.runtime.triton.hold import Choice, Form, choose_form
 from seqc.runtime.triton.kernel import Kernel, Pass
 from seqc.runtime.triton.limits import Manner, limits_of, loose, manner
 from seqc.runtime.triton.names import Lazy
@@ -50,10 +50,9 @@ class DenseKernel(Kernel):
             self._loose = not self._loose
             self._plans.clear()
 
-    def form_of(self, f: Pass, sizes: dict[str, int], batch: int, how: Manner, device: torch.device) -> tuple[Form, Blocks, str]:
-        """The form of a direction at these sizes, its blocks where it is fused, and why it is not."""
-        form, found, why = choose_form(f.axes, f.split, f.held, f.arrays, sizes, batch, how, limits_of(device))
-        return self.form or form, found.blocks, why
+    def form_of(self, f: Pass, sizes: dict[str, int], batch: int, real: torch.dtype, how: Manner, device: torch.device) -> Choice:
+        """The form of a direction at these sizes."""
+        return choose_form(f.axes, f.split, f.held, f.arrays, sizes, batch, how, limits_of(device), real)
 
     def _launch(
         self,
@@ -73,10 +72,12 @@ class DenseKernel(Kernel):
         weights = [operands[w[0]] for w in f.held]
         how = self.manner or manner(real, [x.dtype for x in weights])
         device = next(x for x in operands if isinstance(x, Tensor)).device
-        form, chosen, _ = self.form_of(f, sizes, batch, how, device)
-        if form == "fused":
+        found = self.form_of(f, sizes, batch, real, how, device)
+        if (self.form or found.form) == "fused":
+            how = found.how if self.manner is None else how
             taken = (how.dot, launcher.triton_type(how.operand), how.precision)
-            return super()._launch(f, batch, length, sizes, real, operands, results, kinds, single, self.fixed or chosen, taken)
+            blocks = self.fixed or found.hold.blocks
+            return super()._launch(f, batch, length, sizes, real, operands, results, kinds, single, blocks, taken)
         counts: dict[str, int] = {}
         wanted = []
         for (what, *_), r in zip(f.results, results, strict=True):

@@ -16,16 +16,22 @@ from seqc.runtime.triton.device import interpreting
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes of shared memory of a program, and bytes of registers of a multiprocessor."""
+    """What a machine allows.
+
+    shared      bytes of shared memory of a program
+    registers   bytes of registers of a multiprocessor
+    spread      whether Triton keeps a weight once for a program of one row of tiles (NVIDIA: in shared memory); AMD's warps hold it each
+    """
 
     shared: int
     registers: int
+    spread: bool = True
 
 
 LIMITS = {
     "sm_80": Limits(166_912, 262_144),
     "sm_90": Limits(232_448, 262_144),
-    "gfx942": Limits(65_536, 524_288),
+    "gfx942": Limits(65_536, 524_288, False),
 }
 """The machines that kernels are compiled for ahead of time."""
 
@@ -43,7 +49,7 @@ def _asked(index: int) -> Limits:
     told = torch.cuda.get_device_properties(index)
     shared = int(getattr(told, "shared_memory_per_block_optin", 0)) or DEFAULT.shared
     registers = 4 * int(getattr(told, "regs_per_multiprocessor", 0)) or DEFAULT.registers
-    return Limits(shared, registers)
+    return Limits(shared, registers, torch.version.hip is None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,9 @@ def parts(one: Sequence[Any], stages: Sequence[Any], sizes: Mapping[str, int], k
         f = Pass(one[place + 1])
         lengths = {a: sizes[a] for a in f.axes}
         how = manner(real, [kind] * len(f.held))
-        form, found, _ = choose_form(f.axes, f.split, f.held, f.arrays, lengths, batch, how, LIMITS[target])
-        if form == "fused":
+        choice = choose_form(f.axes, f.split, f.held, f.arrays, lengths, batch, how, LIMITS[target], real)
+        if choice.form == "fused":
+            how, found = choice.how, choice.hold
             constants = {"REAL": triton_type(real), "BLOCK_B": found.blocks.batch, "STAGES": found.blocks.stages}
             constants |= {f"BLOCK_{i}": n for i, n in enumerate(found.blocks.axes)}
             constants |= {"DOT": how.dot, "OPERAND": triton_type(how.operand), "PRECISION": how.precision}
