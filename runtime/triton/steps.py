@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqc.runtime.triton import kernel as launcher
 from seqc.runtime.triton.device import interpreting
 from seqc.runtime.triton.limits import Manner
 
@@ -223,8 +224,8 @@ class StepPlan:
         f = stage.about
         sizes = {a: self.sizes[a] for a in f.axes}
         blocks = f.blocks(sizes, self.batch)
-        pieces = math.prod(-(-sizes[a] // blocks.axes[i]) for i, a in enumerate(f.axes) if a in f.split)
-        programs = -(-self.batch // blocks.batch) * pieces
+        pieces = {a: -(-sizes[a] // blocks.axes[i]) for i, a in enumerate(f.axes) if a in f.split}
+        programs = -(-self.batch // blocks.batch) * math.prod(pieces.values())
         names: tuple[list[Name], list[Name]] = ([], [])
         numbers: list[int] = []
         integers: list[int] = [sizes[a] for a in f.axes]
@@ -239,7 +240,13 @@ class StepPlan:
             steps = self._steps("total_of" if what == "sum" else what, i, axes)
             integers += [steps.get(word if not word.isdigit() else f.axes[int(word)], 0) for word in f.strides[slot]]
             slot += 1
-        for (_, axes, _, _), (what, i) in zip(f.results, stage.targets, strict=True):
+        for (_, axes, parts, _), (what, i) in zip(f.results, stage.targets, strict=True):
+            if parts and (what, i) in self.made:
+                # each piece has a share
+                old = self.made[what, i]
+                shape = (*(pieces[a] for a in parts), *old.shape)
+                self.made[what, i] = Layout(shape, (*(f"p{f.axes.index(a)}" for a in parts), *old.dims))
+                self.kinds[what, i] = self.real
             for parity in (0, 1):
                 names[parity].append(self._target(what, i, parity))
             steps = self._steps({"next": "carry"}.get(what, what), i, axes)
@@ -293,12 +300,13 @@ class StepPlan:
         device = next(x for x in taken if isinstance(x, Tensor)).device
         if self.empty:
             return [None if r is None else torch.zeros(r[0], dtype=r[1], device=device) for _, _, r in self.wanted]
-        made = {name: torch.empty(layout.shape, dtype=self.kinds[name], device=device) for name, layout in self.made.items()}
+        made = {name: launcher.buffer(layout.shape, self.kinds[name], device, False) for name, layout in self.made.items()}
         with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
             loop = self._loop(taken, made, device)
             loop.bind(taken, made)
             loop.begin()
-            played(loop)
+            alone = device.type == "cuda" and not torch.cuda.is_current_stream_capturing()
+            played(loop, recorded if alone else None)
             found = self._results(loop)
             loop.release()
         return found
@@ -315,12 +323,20 @@ class StepPlan:
         self.kept[key] = found
         return found
 
+    @staticmethod
+    def _whole(x: Tensor, dims: int) -> Tensor:
+        """The shares of all pieces together."""
+        return x.sum(tuple(range(x.dim() - dims))) if x.dim() > dims else x
+
     def _results(self, loop: Loop) -> list[Tensor | None]:
         out: list[Tensor | None] = []
         s = self.s
         sums: dict[int, Tensor] = {}
         if any(name[0] == "sum" for name in self.made):
-            sums = {i: loop.made["sum", i].sum(1) for i in range(len(s.sums))}
+            for i, axes in enumerate(s.sums):
+                x = loop.made["sum", i]
+                x = self._whole(x, 2 + len(axes))
+                sums[i] = x.sum(1)
             if s.tail >= 0:
                 loop.tail(sums)
         for what, i, result in self.wanted:
@@ -329,7 +345,7 @@ class StepPlan:
                 continue
             shape, kind = result
             if what in ("row", "extra"):
-                x = loop.made[what, i]
+                x = self._whole(loop.made[what, i], len(shape))
             elif what == "last":
                 x = loop.buffers["carry", i, self.length % 2]
                 x = x.clone() if x.dtype == kind else x
@@ -358,7 +374,7 @@ class Loop:
         p = self.plan
         self.clock = torch.zeros((), dtype=torch.int64, device=self.device)
         for name, layout in p.static.items():
-            self.buffers[name] = torch.empty(layout.shape, dtype=p.kinds[name], device=self.device)
+            self.buffers[name] = launcher.buffer(layout.shape, p.kinds[name], self.device, False)
         for i, g in enumerate(p.s.groups):
             self._group(i, g)
 
@@ -382,8 +398,8 @@ class Loop:
         deep, wide = math.prod(p.sizes[a] for a in g.deep), sum(p.widths(g))
         narrow = p.how.operand != p.real
         kind = p.real if not narrow or _gives_float(many) else p.how.operand
-        self.buffers["weight", i] = torch.empty((many, deep, wide), dtype=p.how.operand, device=self.device)
-        self.buffers["out", i] = torch.empty((many, rows, wide), dtype=kind, device=self.device)
+        self.buffers["weight", i] = launcher.buffer((many, deep, wide), p.how.operand, self.device, False)
+        self.buffers["out", i] = launcher.buffer((many, rows, wide), kind, self.device, False)
         for parity in (0, 1) if g.carry >= 0 else (0,):
             self.buffers["rows", i, parity] = self.buffers["arg", i, parity].view(many, rows, deep)
 
@@ -489,10 +505,11 @@ def _gives_float(many: int) -> bool:
     return "dtype_out" in (torch.ops.aten.mm if many == 1 else torch.ops.aten.bmm).overloads()
 
 
-def played(loop: Loop) -> None:
-    """The whole loop: on a GPU as a graph of GRAPH steps that is played again and again, where that is worth it."""
+def played(loop: Loop, record: Callable[[Loop], Any] | None) -> None:
+    """The whole loop: where it is long enough GRAPH steps that are recorded once and played again and again, if there is a way to
+    `record`."""
     length = loop.plan.length
-    if loop.device.type != "cuda" or length < GRAPH * WORTH or torch.cuda.is_current_stream_capturing():
+    if record is None or length < GRAPH * WORTH:
         loop.steps(0, length)
         return
     begun = 0
@@ -501,7 +518,7 @@ def played(loop: Loop) -> None:
         loop.steps(0, 2)
         loop.clock.fill_(2)
         begun = 2
-        loop.recorded = recorded(loop)
+        loop.recorded = record(loop)
     chunks = (length - begun) // GRAPH
     for _ in range(chunks):
         loop.recorded.replay()

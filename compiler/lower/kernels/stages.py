@@ -7,7 +7,7 @@ Keeps: every value. A step is stage 0, the products of values made there, stage 
       that leaves its readers in place, so that little has to cross. Truth values never cross: they are computed again from reals.
       Products of one value that sum over the same axes are one group: one product with all their weights side by side. A group of
       a carry's previous value is taken before stage 0's results are there, of what the step before left behind.
-Refuses: nothing. Products in the prologue are taken in every step (`stepwise`).
+Refuses: nothing; no prologue has products (`kernels.builder`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import Apply, Arg, Carry, Kernel, Operand, Product, Rename, Statement, Sum, Var, needed, reads_of
+from seqc.compiler.ir.kernel import Apply, Arg, Carry, Kernel, Operand, Product, Statement, Sum, Var, needed, reads_of
 from seqc.compiler.lower.kernels.settle import settled
 from seqc.compiler.lower.kernels.verify import verify
 
@@ -60,18 +60,6 @@ class Staged:
     head: Stage | None
     tail: Stage | None
     totals: tuple[int, ...]
-
-
-def stepwise(k: Kernel) -> Kernel:
-    """The kernel with the products of its prologue in the step, and with them what is computed from them."""
-    moved: set[int] = set()
-    for s in k.prologue:
-        if isinstance(s, Product | Rename) or any(v.id in moved for v in reads_of(s)):
-            moved.add(s.out.id)
-    if not moved or any(isinstance(c.init, Var) and c.init.id in moved for c in k.carries):
-        return k
-    stay = tuple(s for s in k.prologue if s.out.id not in moved)
-    return replace(k, prologue=stay, step=(*(s for s in k.prologue if s.out.id in moved), *k.step))
 
 
 def addressed(k: Kernel, extra: tuple[Var, ...] = ()) -> tuple[Kernel, tuple[Var, ...]]:

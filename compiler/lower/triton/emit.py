@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Var, weights_of
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Rename, Var, weights_of
 from seqc.compiler.lower.kernels.differentiate import differentiate
 from seqc.compiler.lower.kernels.plain import plain
 from seqc.compiler.lower.kernels.settle import settled
@@ -70,7 +70,8 @@ def made(raw: Kernel, name: str) -> Made:
     ahead = Sequential(f"{name}_forward", flat, cut_along(flat), replayed)
     shared = frozenset(j for i, parts in enumerate(d.gradients) for what, j in parts if what == "total" and k.operands[i].kind == "once")
     back = Sequential(f"{name}_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared)
-    why = unscannable(flat, d)
+    renamed = any(isinstance(s, Rename) for s in (*flat.prologue, *flat.step))
+    why = "a value's axes change their names" if renamed else unscannable(flat, d)
     scan: tuple[Function, Function] | None = None
     if not why:
         forth = Associative(f"{name}_scan_forward", flat, cut_along(flat), replayed)

@@ -1,6 +1,6 @@
 """Triton functions of kernels with matrix products: the fused form, and the form in stages with torch's products between them.
 
-In:   a kernel whose step has products or renames, and a name for the functions.
+In:   a kernel whose step has matrix products, and a name for the functions.
 Out:  `Fused`: a function forwards and one backwards with weights held in the program; `Steps` for each direction: a function for each
       stage, and what the runtime does with them. The texts have passed `lint`.
 """
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Product, Rename, Var
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Product, Var, weights_of
 from seqc.compiler.lower.kernels.differentiate import differentiate
 from seqc.compiler.lower.kernels.plain import plain
 from seqc.compiler.lower.kernels.settle import settled
 from seqc.compiler.lower.kernels.split import splits
-from seqc.compiler.lower.kernels.stages import Group, Stage, Staged, staged, stepwise
+from seqc.compiler.lower.kernels.stages import Group, Stage, Staged, staged
 from seqc.compiler.lower.kernels.verify import verify, verify_derivative
 from seqc.compiler.lower.triton.dense import Dense
 from seqc.compiler.lower.triton.pointwise import Pointwise
@@ -36,13 +36,13 @@ class Forms:
 
 
 def dense(k: Kernel) -> bool:
-    """Whether a kernel is one for this file."""
-    return any(isinstance(s, Product | Rename) for s in (*k.prologue, *k.step, *k.epilogue))
+    """Whether a kernel is one for this file: whether something that is needed is a matrix product."""
+    return bool(weights_of(plain(settled(k)).step))
 
 
 def forms(raw: Kernel) -> Forms:
     """The kernel and its adjoint."""
-    k = settled(stepwise(raw))
+    k = settled(raw)
     verify(k)
     k = verify(replace(k, split=splits(k)))
     d = differentiate(k)

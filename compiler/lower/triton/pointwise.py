@@ -10,19 +10,21 @@ Keeps: the rules of emitted kernels. A buffer has no step between times; every s
 from __future__ import annotations
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import Arg, Kernel, Operand, Var
+from seqc.compiler.ir.kernel import Arg, Operand, Var
 from seqc.compiler.lower.kernels.split import words
 from seqc.compiler.lower.kernels.stages import Stage
 from seqc.compiler.lower.triton.sequential import Sequential
 
 
-def cut_along(k: Kernel) -> Axes:
-    """The axes along which a stage is cut: no result may be a share of a sum, and at least one has to be spread out."""
-    found = []
+def cut_along(stage: Stage) -> Axes:
+    """The axes along which a stage is cut: at least one result has to be spread out, and what is read in the same step is no share of a
+    sum."""
+    k, found = stage.kernel, []
     for a in k.axes:
         said = words(k, a)
-        results = [said[v.id] for v in k.rows] if said is not None else ["part"]
-        if "part" not in results and "own" in results:
+        if said is None or all(said[v.id] != "own" for v in k.rows):
+            continue
+        if all(said[v.id] != "part" or what in ("row", "sum") for v, (what, _) in zip(k.rows, stage.targets, strict=True)):
             found.append(a)
     return tuple(found)
 
@@ -32,7 +34,7 @@ class Pointwise(Sequential):
 
     def __init__(self, name: str, stage: Stage) -> None:
         self.starts: dict[int, Arg] = {v.id: a for v, a in stage.starts}
-        super().__init__(name, stage.kernel, cut_along(stage.kernel), ())
+        super().__init__(name, stage.kernel, cut_along(stage), ())
 
     def unit(self, i: int, axis: str) -> bool:
         """Buffers lie as products want them."""
