@@ -60,8 +60,8 @@ OWNERS: dict[str, frozenset[str]] = {
     ),
     "native": frozenset("call joined parts ready reset step steps valid".split()),
     "tl": frozenset(
-        """abs arange associative_scan broadcast_to cast cdiv ceil cos debug_barrier dot erf exp floor full load log minimum permute program_id
-        range reshape rsqrt sigmoid sin sqrt static_assert store sum where zeros""".split()
+        """abs arange associative_scan broadcast_to cast cdiv ceil cos debug_barrier dot erf exp floor full load log minimum permute
+        program_id range reshape rsqrt sigmoid sin sqrt static_assert store sum where zeros""".split()
     ),
     "sq": frozenset(
         """atan expdiff expm1 gelu larger log1p logaddexp logsigmoid max_along min_along mod number pow relu sign shifted silu smaller

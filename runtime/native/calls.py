@@ -132,7 +132,7 @@ def triton_kernel(one: tuple[Any, ...], stages: tuple[Any, ...] | None = None) -
     from seqc.runtime.triton.dense import DenseKernel
     from seqc.runtime.triton.kernel import Kernel as TritonKernel
 
-    return TritonKernel(*one) if stages is None else DenseKernel(*one, stages)
+    return TritonKernel(*one) if stages is None else DenseKernel(one[0], one[1], one[2], one[3], stages)
 
 
 def triton_forward(function: Lazy, tiles: bool, about: Sequence[Any]) -> Kernel:

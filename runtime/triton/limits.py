@@ -49,7 +49,7 @@ def _asked(index: int) -> Limits:
     told = torch.cuda.get_device_properties(index)
     shared = int(getattr(told, "shared_memory_per_block_optin", 0)) or DEFAULT.shared
     registers = 4 * int(getattr(told, "regs_per_multiprocessor", 0)) or DEFAULT.registers
-    return Limits(shared, registers, torch.version.hip is None)
+    return Limits(shared, registers, getattr(torch.version, "hip", None) is None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,15 +29,16 @@ from seqc.compiler.lower.kernels.stages import staged
 from seqc.compiler.lower.triton.emit_dense import forms
 from seqc.runtime.native import calls
 from seqc.runtime.native.ops import run, run_step
-from seqc.runtime.triton import steps as loops
+from seqc.runtime.triton import loop as loops
 from seqc.runtime.triton.dense import DenseKernel
 from seqc.runtime.triton.hold import choose_form
 from seqc.runtime.triton.limits import LIMITS, Manner, manner
+from seqc.runtime.triton.steps import StepPlan
 
 pytestmark = needs_interpreter
 DENSE = ("elman", "jordan", "lstm", "lstm_peephole", "gru", "leaky_rnn", "slstm", "lssl")
 WAYS: dict[str, tuple[Any, bool]] = {"sums": ("fused", False), "dots": ("fused", True), "stages": ("steps", False)}
-SIZES = ({"H": 3, "M": 5, "N": 5, "V": 2}, {"H": 1, "M": 1, "N": 1, "V": 3}, {"H": 2, "M": 17, "N": 17, "V": 1}, {"H": 4, "M": 2, "N": 2, "V": 4})
+SIZES = tuple({"H": h, "M": n, "N": n, "V": v} for h, n, v in ((3, 5, 2), (1, 1, 3), (2, 17, 1), (4, 2, 4)))
 SHAPES = ((2, 3), (1, 1), (3, 2), (2, 0), (17, 2))
 
 
@@ -143,7 +144,7 @@ def taken(way: str) -> Iterator[list[str]]:
 
     def launched(self: Any, *given: Any) -> Any:
         made = launch(self, *given)
-        gone.append("steps" if isinstance(made, loops.StepPlan) else "fused")
+        gone.append("steps" if isinstance(made, StepPlan) else "fused")
         return made
 
     held = dict(calls._made)

@@ -76,7 +76,7 @@ VIOLATIONS = [
     ("int64", DENSE, "at = tl.load(clock) + J", "at = J"),
     ("mask", DENSE, "mask=(u0a0 < n0) & (u0a1 < n1)", "mask=(u0a0 < n0)"),
     ("mask", DENSE, "mask=(u0a0 < n0) & (u0a1 < n1)", "mask=(u0a0 < n0) & (u0a1 < n0)"),
-    ("int64", HEADS, "u0a0 = piece0 * BLOCK_0 + tl.cast(tl.arange(0, BLOCK_0)[:, None, None], tl.int64)", "u0a0 = tl.arange(0, BLOCK_0)[:, None, None]"),
+    ("int64", HEADS, "u0a1 = tl.cast(tl.arange(0, BLOCK_1)[None, :, None], tl.int64)", "u0a1 = tl.arange(0, BLOCK_1)[None, :, None]"),
 ]  # fmt: skip
 
 

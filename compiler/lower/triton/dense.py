@@ -147,7 +147,9 @@ class Dense(Sequential):
         # the weight keeps the dimensions that it was loaded with: Triton then leaves its entries where they are
         long = ", ".join(["BLOCK_B", *rest, deep])
         beside = ", ".join([":" if one.own else "None", *(":" if a in s.shared else "None" for a in s.rest), ":", ":"])
-        summed = f"tl.sum(tl.reshape({value}, ({long}))[{', '.join(':' for _ in range(2 + len(rest)))}, None] * {one.name}.to(REAL)[{beside}], {1 + len(rest)})"
+        every = ", ".join(":" for _ in range(2 + len(rest)))
+        terms = f"tl.reshape({value}, ({long}))[{every}, None] * {one.name}.to(REAL)[{beside}]"
+        summed = f"tl.sum({terms}, {1 + len(rest)})"
         if one.dot:
             t.open("if DOT:")
             matrix, weight = f"tl.reshape({value}, ({many}, {deep})).to(OPERAND)", f"tl.reshape({one.name}, ({deep}, {wide}))"
