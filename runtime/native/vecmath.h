@@ -36,7 +36,7 @@
  *     cos(x)          1.65   0.80
  *     atan(x)         1.32   1.35
  *     erf(x)          1.20   1.20
- *     pow(x, y)       2.50   0.90   all special cases of C; fp32 1.2 where the result lies in 1e-9 ... 1e9
+ *     pow(x, y)       2.50   0.90   all special cases of C
  *     sqrt(x)         0.50   0.50
  *     rsqrt(x)        1.50   1.50   1 / sqrt(x)
  *     sincos(x, *s, *c)            both, for one reduction of the argument

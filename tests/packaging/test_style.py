@@ -23,7 +23,6 @@ def test_ruff() -> None:
     run("ruff", "check", "--no-cache", ".")
 
 
-@pytest.mark.slow
 def test_mypy_strict() -> None:
     if not find_spec("mypy"):
         pytest.skip("mypy is not installed")

@@ -328,7 +328,7 @@ def _assembled(
     used |= {v.id for v in (*done.rows, *(c.next for c in done.carries), *(s.value for s in done.sums), *done.totals)}
 
     extra = [v for v in keep if v not in flat.rows]
-    if keep or weights_of(flat.step):
+    if weights_of(flat.step):
         extra += [c.next for c in flat.carries if c.previous.id in used and c.next not in flat.rows and c.next not in extra]
     left = [*flat.rows, *extra]
     rows_of = {v.id: j for j, v in enumerate(left)}
