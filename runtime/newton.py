@@ -4,7 +4,8 @@ In:      a kernel, the kernels of its iteration (of any backend), operands as th
 Out:     what the kernel itself gives: rows, carries after the last step, and what its adjoint reads. Gradients are the adjoint's
          own: at the solution they are one transposed linear scan, which is what the sequential adjoint computes.
 Keeps:   no result that has not converged is handed out. Where a residual is not finite, or the limit of iterations is reached, the
-         kernel itself runs, one step after the other; a warning says so once for each module, its `Report` counts it.
+         kernel itself runs, one step after the other; a warning says so once for each module, its `Report` counts it. So it does
+         while a CUDA graph is captured: how often to iterate is for the host to say, which must not wait there.
 Refuses: ValueError for words that `scan = newton(...)` does not know.
 
 A long sequence is solved window by window, each from the last values of the one before. An iteration has converged where, in every
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor
 
 from seqc.runtime.native.kernel import Kernel
+from seqc.runtime.triton.launching import MACHINE
 
 WINDOW = 1 << 14
 """Steps that are solved at a time."""
@@ -164,7 +166,7 @@ class Newton(Kernel):
     def run_forward(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool, single: bool = False) -> list[Tensor]:
         """As the kernel's: rows, carries after the last step, and, where `save`, what the adjoint needs beside."""
         batch, length, sizes = self.base.shape(operands, single)
-        if single or not batch or length < 2 or not all(sizes.values()):
+        if single or not batch or length < 2 or not all(sizes.values()) or MACHINE.capturing():
             return self.base.run_forward(operands, dtypes, save, single)
         report = _reports[-1] if _reports else self.report
         try:

@@ -2,6 +2,9 @@
 
 `lengths` [batch] pads on the right; `cu_seqlens` [n + 1] lays sequences behind each other in a batch of one. Padding may hold anything
 (NaN too): before anything is computed it is overwritten by a copy of a real row, and what comes out past the end is 0.
+
+In a CUDA graph that is being captured nothing may wait for the device: `lengths` there are taken as they are (the calls before, which a
+capture needs anyway, check them), `cu_seqlens` are refused, because the size of the padded batch follows from their values.
 """
 
 from __future__ import annotations
@@ -24,11 +27,16 @@ def checked_lengths(lengths: Any, batch: int, size: int, what: str, device: torc
     held = held.to(torch.int64)
     if held.shape != (batch,):
         raise PackingError(f"{what} must be [{batch}] (one for each sequence), got {list(held.shape)}")
-    if batch and not torch.compiler.is_compiling():
+    if batch and not torch.compiler.is_compiling() and not captured(device):
         low, high = int(held.min()), int(held.max())
         if low < 0 or high > size:
             raise PackingError(f"{what} go from {low} to {high}, the input has {size} positions")
     return held
+
+
+def captured(device: torch.device) -> bool:
+    """Whether what is computed on a device now goes into a CUDA graph."""
+    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
 
 
 def padding_replaced(x: Tensor, dim: int, counts: Tensor) -> Tensor:
@@ -71,6 +79,11 @@ class Packed:
     """Sequences behind each other: where each starts in the one row, and how to get from there to a padded batch and back."""
 
     def __init__(self, cu_seqlens: Any, total: int, device: torch.device) -> None:
+        if captured(device):
+            raise PackingError(
+                "cu_seqlens cannot be used while a CUDA graph is captured: how many sequences there are and how long they are is "
+                "part of the graph. Give lengths=[batch], or one row with reset= at the first step of each sequence"
+            )
         cu = torch.as_tensor(cu_seqlens)
         if cu.dtype == torch.bool or cu.is_floating_point() or cu.is_complex() or cu.dim() != 1 or cu.numel() < 1:
             raise PackingError("cu_seqlens must be whole numbers, [number of sequences + 1]")
@@ -89,7 +102,8 @@ class Packed:
         start = torch.tensor(ends[:-1], dtype=torch.int64, device=device).reshape(self.count)
         at = torch.arange(self.longest, device=device)
         self.rows = (start[:, None] + at).clamp(max=max(total - 1, 0))
-        self.inside = at < self.lengths[:, None]
+        mine = torch.repeat_interleave(torch.arange(self.count, device=device), self.lengths, output_size=total)
+        self.places = mine * self.longest + torch.arange(total, device=device) - start[mine]
 
     def unpack(self, x: Tensor) -> Tensor:
         """[1, total, …] → [count, longest, …]."""
@@ -99,4 +113,4 @@ class Packed:
 
     def pack(self, x: Tensor) -> Tensor:
         """[count, longest, …] → [1, total, …]."""
-        return x[self.inside][None]
+        return x.flatten(0, 1)[self.places][None]

@@ -71,8 +71,10 @@ def run(args: argparse.Namespace) -> int:
                 left = cls.LEFT or cls.TRITON_LEFT
                 if left and args.format == "text":
                     out.print(f"{name} {body.name}: no Triton kernel for {', '.join(left[0][0])}: {left[0][1]}")
+                seen: dict[str, int] = {}
                 for v in variants(cls, sizes, args.dtype, args.batch, not args.unmasked, target):
-                    found.append(built(v, TARGETS[target]))
+                    seen[v.name] = seen.get(v.name, 0) + 1
+                    found.append(built(v, TARGETS[target], v.name if seen[v.name] == 1 else f"{v.name}.{seen[v.name]}"))
             everything += [(name, b) for b in found]
             if args.format == "text" and found:
                 _table(name, target, found, out)

@@ -66,4 +66,13 @@ ENTRIES: Final[tuple[CodeEntry, ...]] = (
         "what was written, by the same version of Triton, from the same text of the kernel; otherwise it is this error and the "
         "spec has to be compiled again. Without such a folder kernels are compiled when they are first used.",
     ),
+    _E(
+        "SEQ0608",
+        "a compiled Triton kernel computes something else",
+        "Before a kernel is used on a GPU for the first time in a schedule (block sizes, warps, stages), it runs once on a few made-up "
+        "numbers, and the results are compared with what its own text says, computed on the CPU without Triton. A schedule that "
+        "differs is dropped, and so is one that is known to be compiled wrongly for this GPU by this version of Triton; the next one "
+        "is tried. Here none was left. Another version of Triton may do it; the reference backend always does. The verdicts lie in "
+        "the cache; `seqc cache clear` has everything checked again, and SEQC_CHECK=0 switches the check off.",
+    ),
 )

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compile", "explain", "load"]
+__all__ = ["__version__", "compile", "explain", "load", "load_artefacts"]
 
 
 def load(spec: str | os.PathLike[str]) -> ModuleType:
@@ -51,3 +51,15 @@ def compile(spec: str | os.PathLike[str], output: str | os.PathLike[str] | None 
         with open(output, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     return text
+
+
+def load_artefacts(folder: str | os.PathLike[str], *, only: bool = False) -> tuple[str, ...]:
+    """Triton kernels that `seqc aot SPEC --target … -o FOLDER` compiled; the names of their functions.
+
+    Launches take them from there from now on, where GPU, Triton, text, types and constants fit; else Triton compiles as always. `only`:
+    nothing is compiled any more, and a call without a kernel is an error that says what did not fit. Every file is checked against
+    its SHA-256. The environment variable SEQC_ARTEFACTS names folders to begin with. Raises `seqc.runtime.triton.artefacts.BadArtefact`.
+    """
+    from seqc.runtime.triton.artefacts import use
+
+    return use(folder, only=only)

@@ -26,6 +26,13 @@ FEW = 16
 """Up to so many sequences count as few."""
 
 
+WARPS = 8
+"""Warps of the largest program."""
+
+DEEP = 1024
+"""Up to so many entries of the largest value the loads of the next step are in flight while one is computed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Blocks:
     """Entries of each axis in a program (powers of two), sequences of a program, warps, stages of loads in flight."""
@@ -79,5 +86,6 @@ def choose(
     if room != TILE:
         return Blocks(tuple(block[a] for a in axes), 1, 8, 1)
     together = max(1, min(power(batch) if batch <= FEW else FEW, 64 // small)) if small < 64 and programs() >= PROGRAMS else 1
-    warps = max(1, min(16, small * together // 128))
-    return Blocks(tuple(block[a] for a in axes), together, warps, 2)
+    # threads share the registers of a machine: more than 256 of them have too few each for the addresses that all of them hold
+    warps = max(1, min(WARPS, small * together // 128))
+    return Blocks(tuple(block[a] for a in axes), together, warps, 2 if small <= DEEP else 1)

@@ -2,7 +2,8 @@
 
 In:   a generated module's functions, descriptions, and stages.
 Out:  a `Kernel` that chooses for each layout of operands, and each direction on its own, between one launch that holds the weights
-      (`hold`) and the loop over stages (`steps`). `form` fixes the choice, `manner` how products are taken; both are for tests and tuners.
+      (`hold`) and the loop over stages (`steps`). `form` fixes the choice, `manner` how products are taken, `limits` the machine:
+      for tests, tuners and builds ahead of time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from seqc.runtime.triton import kernel as launcher
+from seqc.runtime.triton import launching
 from seqc.runtime.triton.blocks import Blocks
 from seqc.runtime.triton.hold import Choice, Form, choose_form
 from seqc.runtime.triton.kernel import Kernel, Pass
@@ -52,7 +54,11 @@ class DenseKernel(Kernel):
 
     def form_of(self, f: Pass, sizes: dict[str, int], batch: int, real: torch.dtype, how: Manner, device: torch.device) -> Choice:
         """The form of a direction at these sizes."""
-        return choose_form(f.axes, f.split, f.held, f.arrays, sizes, batch, how, limits_of(device), real)
+        return choose_form(f.axes, f.split, f.held, f.arrays, sizes, batch, how, self.limits or limits_of(device), real)
+
+    def _schedule(self, f: Pass, batch: int, length: int, sizes: dict[str, int], *given: Any) -> Blocks:
+        """Blocks follow from what a program holds (`_launch`)."""
+        return f.blocks(sizes, batch)
 
     def _launch(
         self,
@@ -76,8 +82,8 @@ class DenseKernel(Kernel):
         if (self.form or found.form) == "fused":
             how = found.how if self.manner is None else how
             taken = (how.dot, launcher.triton_type(how.operand), how.precision)
-            blocks = self.fixed or found.hold.blocks
-            return super()._launch(f, batch, length, sizes, real, operands, results, kinds, single, blocks, taken)
+            held = self.fixed or found.hold.blocks
+            return super()._launch(f, batch, length, sizes, real, operands, results, kinds, single, held, taken)
         counts: dict[str, int] = {}
         wanted = []
         for (what, *_), r in zip(f.results, results, strict=True):
@@ -89,5 +95,5 @@ class DenseKernel(Kernel):
         lasts = [axes for what, axes, _, _ in f.results if what == "last"]
         return StepPlan(
             self.steps[f is self.adjoint], [axes for _, axes in f.operands], batch, length, sizes, real, launcher.triton_type(real), how,
-            operands, [kind for kind, _ in f.operands], given, wanted, f.starts, lasts, single, launcher.FUSION,
+            operands, [kind for kind, _ in f.operands], given, wanted, f.starts, lasts, single, launching.FUSION,
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 A `Kernel` takes operands as the native one does (`runtime.native.kernel`) and gives the same results; shapes, types, what the
 adjoint reads and how gradients are put together are that class's. What is different is the launch: a plan holds the grid, the
-blocks and every number that a function takes, so that a call fills in addresses and starts one function.
+blocks and every number that a function takes, so that a call fills in addresses and starts one function (`launching`).
 
 Nothing is accumulated in place: results are made anew, shares of sums get a place for each program and are added up afterwards.
 """
@@ -13,8 +13,8 @@ import contextlib
 import hashlib
 import math
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -22,8 +22,11 @@ from torch import Tensor
 
 from seqc.runtime.native.kernel import Kernel as NativeKernel
 from seqc.runtime.native.kernel import Pass as NativePass
+from seqc.runtime.triton import launching
 from seqc.runtime.triton.blocks import LEAST, PROGRAMS, TILE, Blocks, choose, power
 from seqc.runtime.triton.device import interpreting
+from seqc.runtime.triton.launching import start
+from seqc.runtime.triton.limits import Limits
 from seqc.runtime.triton.names import Lazy
 
 CHUNK = 32
@@ -32,11 +35,13 @@ CHUNK = 32
 STEPS = 64
 """Steps of a tile of the associative mode, where one step is small."""
 
+MOVED = 8
+"""So many values of a step may be read and written before a tile has half as many: each takes registers for its addresses."""
+
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
 
-FUSION = True
-"""Whether products and sums may be rounded once: said at every launch, because Triton's own default changes."""
+_NUMBER, _BITS = struct.Struct("d"), struct.Struct("q")
 
 
 def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zero: bool) -> Tensor:
@@ -47,12 +52,13 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single", "tiles", "held")
+    __slots__ = ("strides", "single", "tiles", "told", "held")
 
     def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
         self.tiles = tiles
         self.strides, self.single = about[13], about[14]
+        self.told: dict[tuple[int, ...], int] = {}
         self.held: tuple[Any, ...] = about[15] if len(about) > 15 else ()
 
     @property
@@ -62,17 +68,39 @@ class Pass(NativePass):
 
     def interval(self, sizes: dict[str, int], real: torch.dtype, length: int) -> int:
         """Steps between checkpoints; of the associative mode the steps of a tile."""
-        return self.steps(sizes) if self.tiles else CHUNK
+        return (self.told.get(self.place(sizes)) or self.steps(sizes)) if self.tiles else CHUNK
+
+    def place(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """Under what the steps of a tile are told, where they were chosen (`decide`): the same for a function and its adjoint."""
+        return tuple(power(sizes[a]) for a in self.axes)
+
+    @contextlib.contextmanager
+    def given(self, sizes: Mapping[str, int], steps: int) -> Iterator[None]:
+        """Within, tiles have so many steps."""
+        before = dict(self.told)
+        if steps:
+            self.told[self.place(sizes)] = steps
+        try:
+            yield
+        finally:
+            self.told.clear()
+            self.told.update(before)
 
     def steps(self, sizes: dict[str, int]) -> int:
-        """Steps of a tile: fewer where the values of one step are large or many are carried."""
+        """Steps of a tile: fewer where the values of one step are large, many are carried, or many are read and written."""
         block = dict(zip(self.axes, choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST).axes, strict=True))
         size = max((math.prod(block[a] for a in axes) for axes in self.arrays), default=1)
-        return max(4, min(STEPS, STEPS * LEAST // power(size * max(1, len(self.starts)))))
+        moved = sum(kind in ("step", "past") for kind, _ in self.operands) + len(self.of("row"))
+        room = STEPS if moved <= MOVED else STEPS // 2
+        return max(2, min(room, room * LEAST // power(size * max(1, len(self.starts)))))
 
     def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
         """How much one program takes."""
-        return choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE)
+        found = choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE)
+        if not self.tiles:
+            return found
+        size = max((math.prod(dict(zip(self.axes, found.axes, strict=True))[a] for a in axes) for axes in self.arrays), default=1)
+        return found if size * self.steps(sizes) > TILE else replace(found, warps=found.warps // 2)
 
 
 @dataclass(slots=True)
@@ -85,7 +113,9 @@ class Launch:
     kinds    the types of the results in the end: shares are in the arithmetic type, and so is in the interpreter what becomes
              bfloat16 (it cuts off where a GPU rounds)
     scratch  shapes of the scratch
-    empty    no program has anything to do
+    stored   what lies in the memory of each operand that has some
+    tail     the arguments behind the tensors and the scratch; `plain`: results are as the function leaves them
+    ready    compiled kernels, as `launching` keeps them
     """
 
     function: Lazy
@@ -100,24 +130,31 @@ class Launch:
     integers: tuple[int, ...]
     constants: tuple[Any, ...]
     warps: int
+    stored: tuple[torch.dtype, ...] = ()
+    tail: tuple[Any, ...] = ()
+    plain: bool = False
+    ready: dict[Any, Any] = field(default_factory=dict)
 
-    def call(self, operands: Sequence[Any]) -> list[Tensor | None]:
-        """Launches the function on operands of this layout."""
-        taken: list[Tensor] = []
+    def __post_init__(self) -> None:
+        self.tail = (*self.integers, *self.constants)
+        ends = zip(self.results, self.shares, self.kinds, strict=True)
+        self.plain = all(r is None or not n and r[1] == kind for r, n, kind in ends)
+
+    def call(self, operands: Sequence[Any], launch: Callable[..., None] = start) -> list[Tensor | None]:
+        """Runs the function on operands of this layout, by `launch(plan, device, operands and results, numbers, scratch)`."""
+        taken: list[Tensor | None] = []
         for i, kind, whole in self.given:
-            x = operands[i]
-            x = x if kind is None else x.to(kind)
+            x = operands[i] if kind is None else operands[i].to(kind)
             taken.append(x.contiguous() if whole else x)
+        assert taken[0] is not None
         device = taken[0].device
         found = [None if r is None else buffer(*r, device, not self.programs) for r in self.results]
         if self.programs:
             scratch = [buffer(s, self.real, device, False) for s in self.scratch]
-            bits = [struct.unpack("q", struct.pack("d", float(operands[i])))[0] for i in self.numbers]
-            with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
-                self.function.made()[(self.programs,)](
-                    *taken, *found, *bits, *scratch, *self.integers, *self.constants,
-                    num_warps=self.warps, num_stages=1, enable_fp_fusion=FUSION,
-                )  # fmt: skip
+            bits = tuple([_BITS.unpack(_NUMBER.pack(operands[i]))[0] for i in self.numbers]) if self.numbers else ()
+            launch(self, device, taken + found, bits, scratch)
+        if self.plain:
+            return found
         out: list[Tensor | None] = []
         for x, n, kind in zip(found, self.shares, self.kinds, strict=True):
             x = x.sum(tuple(range(n))) if x is not None and n else x
@@ -144,13 +181,17 @@ class Kernel(NativeKernel):
         self.needed_rows = sorted(i for i in read if 0 <= i < self.rows)
         self._plans: dict[Any, Any] = {}
         self.fixed: Blocks | None = None
+        self.limits: Limits | None = None
+        self.decided: dict[Any, Any] = {}
         NativeKernel.registry[self.key] = self
 
     def _forward_plan(self, operands: Sequence[Any], dtypes: Sequence[torch.dtype], save: bool, single: bool) -> Any:
         batch, length, sizes = self.shape(operands, single)
         real = self.real(operands, dtypes)
         results = self.result_shapes(operands, dtypes, save, single)
-        return self._launch(self.forward, batch, length, sizes, real, operands, results, {}, single)
+        blocks = self._schedule(self.forward, batch, length, sizes, real, operands, results)
+        results = self.result_shapes(operands, dtypes, save, single)  # the schedule may have told the steps of a tile
+        return self._launch(self.forward, batch, length, sizes, real, operands, results, {}, single, blocks)
 
     def _adjoint_plan(self, operands: Sequence[Any], given: Sequence[Any], dtypes: Sequence[torch.dtype], wanted: Sequence[bool]) -> Any:
         batch, length, sizes = self.shape(operands)
@@ -174,6 +215,26 @@ class Kernel(NativeKernel):
             results.append(((*lead, *shape), kinds[j]))
         return self._launch(self.adjoint, batch, length, sizes, real, given, results, kinds, False)
 
+    def _schedule(
+        self,
+        f: Pass,
+        batch: int,
+        length: int,
+        sizes: dict[str, int],
+        real: torch.dtype,
+        operands: Sequence[Any],
+        results: Sequence[tuple[tuple[int, ...], torch.dtype] | None],
+    ) -> Blocks:
+        """The blocks of a function: on a GPU those that were found sound there (`decide`)."""
+        if self.fixed is not None:
+            return self.fixed
+        device = next((x.device for x in operands if isinstance(x, Tensor)), None)
+        if device is None or device.type not in launching.MACHINE.kinds or not batch or not length or not all(sizes.values()):
+            return f.blocks(sizes, batch)
+        from seqc.runtime.triton.decide import Case, decided
+
+        return decided(Case(self, f, batch, length, sizes, real, operands, results, device)).blocks
+
     def _launch(
         self,
         f: Pass,
@@ -188,10 +249,10 @@ class Kernel(NativeKernel):
         blocks: Blocks | None = None,
         more: tuple[Any, ...] = (),
     ) -> Launch:
-        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `more`: further
-        constants."""
+        """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `blocks`: where
+        the schedule is given; `more`: further constants."""
         if blocks is None:
-            blocks = self.fixed if self.fixed is not None else f.blocks(sizes, batch)
+            blocks = self._schedule(f, batch, length, sizes, real, operands, results)
         every = self.adjoint.interval(sizes, real, length)
         pieces = {a: -(-sizes[a] // blocks.axes[i]) if a in f.split else 1 for i, a in enumerate(f.axes)}
         groups = -(-batch // blocks.batch)
@@ -267,6 +328,7 @@ class Kernel(NativeKernel):
             tuple(integers),
             (triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages, *more),
             blocks.warps,
+            tuple(operands[i].dtype if kind is None else kind for i, kind, _ in given),
         )
 
 

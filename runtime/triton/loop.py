@@ -76,10 +76,8 @@ class Loop:
         many = math.prod(p.sizes[a] for a in g.shared) * (p.batch if g.own else 1)
         rows = math.prod(p.sizes[a] for a in g.others) * (1 if g.own else p.batch)
         deep, wide = math.prod(p.sizes[a] for a in g.deep), sum(p.widths(g))
-        narrow = p.how.operand != p.real
-        kind = p.real if not narrow or _gives_float(many) else p.how.operand
         self.buffers["weight", i] = launcher.buffer((many, deep, wide), p.how.operand, self.device, False)
-        self.buffers["out", i] = launcher.buffer((many, rows, wide), kind, self.device, False)
+        self.buffers["out", i] = launcher.buffer((many, rows, wide), p.out_kind(many), self.device, False)
         for parity in (0, 1) if g.carry >= 0 else (0,):
             self.buffers["rows", i, parity] = self.buffers["arg", i, parity].view(many, rows, deep)
 
@@ -178,11 +176,6 @@ class Loop:
         self.clock.zero_()
         c = p.calls[p.s.tail]
         self._launch(c, [sums[n[1]] if n[0] == "sum" else self._tensor(n) for n in c.names[0]])(0)
-
-
-def _gives_float(many: int) -> bool:
-    """Whether torch multiplies 16-bit matrices into float32."""
-    return "dtype_out" in (torch.ops.aten.mm if many == 1 else torch.ops.aten.bmm).overloads()
 
 
 def played(loop: Loop, record: Callable[[Loop], Any] | None) -> None:

@@ -158,6 +158,7 @@ class StepPlan:
         for i, (kind, x) in enumerate(zip(kinds, operands, strict=True)):
             if kind == "number":
                 continue
+            self.kinds["operand", i] = self.given[i] or x.dtype
             by = x.stride() if self.given[i] is None else x.to(device="meta").to(self.given[i]).stride()
             lead = {"step": ("b",) if self.single else ("b", "t"), "run": ("b",), "past": ("b", "t"), "once": ()}[kind]
             self.strides["operand", i] = {"t": 0} | dict(zip((*lead, *map(str, range(len(by) - len(lead)))), by, strict=True))
@@ -283,6 +284,18 @@ class StepPlan:
         new = group.members[member][-1]
         inner = contiguous([self.sizes[a] for a in new])
         return dict(zip((*lead, *new), (*by[:-1], *inner), strict=True))
+
+    def out_kind(self, many: int) -> torch.dtype:
+        """The type of products' results: the arithmetic type, where torch gives it."""
+        wide = (torch.ops.aten.mm if many == 1 else torch.ops.aten.bmm).overloads()
+        return self.real if self.how.operand == self.real or "dtype_out" in wide else self.how.operand
+
+    def kind_of(self, name: Name) -> torch.dtype | None:
+        """The type of what lies under a name; None where a result is not wanted."""
+        if name[0] == "product":
+            group = self.s.groups[self.s.products[name[1]][0]]
+            return self.out_kind(math.prod(self.sizes[a] for a in group.shared) * (self.batch if group.own else 1))
+        return self.kinds.get(name)
 
     # ---- a call -------------------------------------------------------------------------------------------------------
 

@@ -42,8 +42,10 @@ def test_all_targets(folder: Path) -> None:
     assert told["ok"]
     for target in TARGETS:
         mine = [k for k in told["kernels"] if k["target"] == target]
-        assert {k["kernel"] for k in mine} == {"IndRNN_k1_forward", "IndRNN_k1_backward"}
-        assert all(0 < k["registers"] <= 255 and k["spills"] == 0 and k["blocks"]["BLOCK_0"] == 64 for k in mine)
+        pair = ("IndRNN_k1_forward", "IndRNN_k1_backward")
+        assert sorted(k["kernel"] for k in mine) == sorted((*pair, "IndRNN_newton0_part0", "IndRNN_newton0_rows"))
+        assert all(0 < k["registers"] <= 255 and k["spills"] == 0 for k in mine)
+        assert all(k["blocks"]["BLOCK_0"] == 64 for k in mine if k["kernel"] in pair)
 
 
 @needs_triton
@@ -51,7 +53,7 @@ def test_the_folder_is_checked(folder: Path, tmp_path: Path) -> None:
     import shutil
 
     found = load(folder / "sm_90")
-    assert found.names == ("IndRNN_k1_forward", "IndRNN_k1_backward")
+    assert found.names[:2] == ("IndRNN_k1_forward", "IndRNN_k1_backward") and len(found.names) == 4
     for k in found.told["kernels"]:
         assert str(folder) not in json.dumps(k) and k["arguments"]["T"] == "i64"
     copy = tmp_path / "sm_90"

@@ -23,7 +23,8 @@ from seqc.compiler.driver.aot.targets import ACCEPTED, Target
 from seqc.compiler.driver.usage import Unusable
 
 FORMAT = 1
-KEPT = ("num_warps", "num_ctas", "num_stages", "shared", "name", "hash", "target")
+LENGTH = 1021
+"""Steps of the plans: a prime, so that no stride is taken for a multiple of 16 because the number of steps is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,79 +70,128 @@ def ready() -> None:
 def variants(
     cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked: bool, target: str = "sm_90"
 ) -> Iterator[Variant]:
-    """The kernels of a generated class at these sizes, forwards and backwards; `masked`: also the forms with resets and padding."""
+    """The kernels of a generated class at these sizes, with gradients and without; `masked`: also the forms with resets and padding.
+
+    Each is what the runtime would launch for contiguous operands of type `dtype`: the same plan, made without memory.
+    """
     import torch
-    import triton.language as tl
 
-    from seqc.compiler.driver.aot.dense import parts
-    from seqc.runtime.triton.kernel import Pass
-
-    kind = getattr(torch, dtype)
-    layer = cls(device="meta", dtype=kind, backend="reference", **sizes)
-    real = tl.float64 if dtype == "float64" else tl.float32
-    memory = {"float32": "*fp32", "bfloat16": "*bf16", "float16": "*fp16", "float64": "*fp64"}[dtype]
-    scratch = "*fp64" if dtype == "float64" else "*fp32"
-    for number, one in enumerate(cls.TRITON):
-        if number % 2 and not masked:
-            continue
-        steps = cls.TRITON_STEPS[number] if cls.TRITON_STEPS else None
-        for p in parts(one, steps, layer.sizes, kind, batch, target) if steps is not None else ():
-            lengths = {a: layer.sizes[a] for a in p.about.axes}
-            yield variant(p.function, p.about, p.constants, p.warps, lengths, memory, scratch, p.scratch)
-        for place in range(0, len(one) if steps is None else 0, 2):
-            lazy, said, tiles = one[place], one[place + 1], place >= 4
-            f = Pass(said, tiles)
-            lengths = {a: layer.sizes[a] for a in f.axes}
-            blocks = f.blocks(lengths, batch)
-            constants: dict[str, Any] = {"REAL": real, "BLOCK_B": blocks.batch, "STAGES": blocks.stages}
-            if tiles:
-                constants["BLOCK_T"] = Pass(one[7], True).steps(lengths)
-            constants |= {f"BLOCK_{i}": n for i, n in enumerate(blocks.axes)}
-            yield variant(lazy, f, constants, blocks.warps, lengths, memory, scratch)
+    layer = cls(device="meta", dtype=getattr(torch, dtype), backend="reference", **sizes)
+    seen: set[tuple[Any, ...]] = set()
+    for kernel in kernels(cls, masked):
+        for v in of_kernel(kernel, layer.sizes, getattr(torch, dtype), batch, target):
+            key = (v.name, *v.types.items(), *((k, str(c)) for k, c in v.constants.items()), v.aligned, v.warps)
+            if key not in seen:
+                seen.add(key)
+                yield v
 
 
-def variant(
-    lazy: Any,
-    f: Any,
-    constants: Mapping[str, Any],
-    warps: int,
-    lengths: Mapping[str, int],
-    memory: str,
-    scratch: str,
-    own: frozenset[int] = frozenset(),
-) -> Variant:
-    """One function with the types of its arguments: `memory` of operands and rows, `scratch` of what the runtime makes for itself, and of
-    the slots `own`."""
-    slots = [kind for kind, _ in f.operands if kind != "number"] + [r[0] for r in f.results]
-    types: dict[str, str] = {}
-    aligned: list[str] = []
-    for a in lazy.arguments:
-        if a in constants:
-            types[a] = "constexpr"
-        elif a == "clock":
-            types[a] = "*i64"
-        elif a[0] == "p":
-            i = int(a[1:])
-            types[a] = scratch if i in own or slots[i] in ("checkpoint", "total", "last") else memory
-            aligned.append(a)
-        elif a[0] == "w":
-            types[a] = scratch
-            aligned.append(a)
+def kernels(cls: Any, masked: bool) -> Iterator[Any]:
+    """Every kernel that the constants of a class make: of `TRITON`, where each second one is masked, and of whatever other constant holds
+    generated functions with a description behind them."""
+    from seqc.runtime.native.calls import kernels_of, triton_forward
+
+    for number, kernel in enumerate(kernels_of(cls.TRITON, cls.TRITON_STEPS)):
+        if masked or not number % 2:
+            yield kernel
+            parallel = getattr(kernel, "parallel", None)
+            if parallel is not None:
+                yield parallel
+    for name in sorted(n for n in dir(cls) if n.startswith("TRITON_") and n != "TRITON_STEPS"):
+        held = getattr(cls, name)
+        for number, entry in enumerate(held if isinstance(held, tuple) else ()):
+            if masked or not number % 2:
+                for function, tiles, about in alone(entry):
+                    yield triton_forward(function, tiles, about)
+
+
+def alone(entry: Any) -> Iterator[tuple[Any, bool, tuple[Any, ...]]]:
+    """Functions without an adjoint in a constant: a function, whether it takes tiles of steps, its description in the same tuple."""
+    from seqc.runtime.triton.names import Lazy
+
+    if not isinstance(entry, tuple):
+        return
+    for i, part in enumerate(entry):
+        if isinstance(part, Lazy):
+            about = [x for x in entry[i + 1 :] if isinstance(x, tuple) and x and x[0] == part.name]
+            flat = entry[i + 2 :] if len(entry) > i + 2 and entry[i + 2] == part.name else None
+            if about or flat:
+                yield part, "BLOCK_T" in part.arguments, flat if flat is not None else about[0]
         else:
-            types[a] = "i64"
-    aligned += [f"n{i}" for i, a in enumerate(f.axes) if lengths[a] % 16 == 0]
-    if f.axes and lengths[f.axes[-1]] % 16 == 0:
-        aligned += [a for a in lazy.arguments if a[0] == "s"]
-    return Variant(lazy.name, lazy.made(), types, constants, tuple(aligned), warps)
+            yield from alone(part)
 
 
-def built(v: Variant, target: Target) -> Built:
-    """Compiles one kernel."""
+def of_kernel(kernel: Any, sizes: Mapping[str, int], dtype: Any, batch: int, target: str) -> Iterator[Variant]:
+    """One kernel: forwards without and with what the adjoint needs, and backwards to all operands."""
+    import torch
+
+    from seqc.compiler.driver.aot.dense import on, parts
+    from seqc.runtime.triton.trial import shapes_of
+
+    def empty(shapes: Any, kinds: Any) -> list[Any]:
+        return [0.5 if k is None else torch.empty(s, dtype=k, device="meta") for s, k in zip(shapes, kinds, strict=True)]
+
+    f, back = kernel.forward, kernel.adjoint
+    lengths = {a: sizes[a] for a in {*f.axes, *back.axes}}
+    rows = (dtype,) * kernel.rows
+    kinds = [None if kind == "number" else dtype for kind, _ in f.operands]
+    operands = empty(shapes_of(kernel, f, batch, LENGTH, lengths, 1), kinds)
+    with on(kernel, target):
+        for save in (False, True):
+            yield from parts(f, kernel._forward_plan(operands, rows, save, False))
+    if back is f or kernel.functions[0] is kernel.functions[1]:
+        return
+    real = kernel.real(operands, rows)
+    every = back.interval(lengths, real, LENGTH)
+    held = range(kernel.rows)  # what is no row of the module is in the arithmetic type
+    saved = [real if what == "past" and kernel.stored[i] not in held or what == "kept" and i not in held else dtype
+             for what, i in kernel.sources]  # fmt: skip
+    given = empty(
+        shapes_of(kernel, back, batch, LENGTH, lengths, every),
+        [None if kind == "number" else k for (kind, _), k in zip(back.operands, saved, strict=True)],
+    )
+    wanted = [kind != "number" for kind, _ in f.operands]
+    with on(kernel, target):
+        yield from parts(back, kernel._adjoint_plan(operands, given, rows, wanted))
+
+
+def variant(f: Any, plan: Any) -> Variant:
+    """What one plan launches."""
+    from seqc.runtime.triton.artefacts import MEMORY
+
+    def memory(kind: Any) -> str:
+        return MEMORY[str(kind).removeprefix("torch.")]
+
+    tensors = [memory(kind) for kind in plan.stored] + [None if r is None else memory(r[1]) for r in plan.results]
+    types: dict[str, str] = {}
+    constants: dict[str, Any] = {}
+    aligned: list[str] = []
+    names = plan.function.arguments
+    scratch = [memory(plan.real)] * len(plan.scratch)
+    values = [*tensors, *(["i64"] * len(plan.numbers)), *scratch]
+    for a, kind in zip(names, values, strict=False):
+        types[a] = "constexpr" if kind is None else kind
+        if kind is None:
+            constants[a] = None
+        elif kind[0] == "*":
+            aligned.append(a)
+    whole = len(values) + len(plan.integers)
+    for a, value in zip(names[len(values) : whole], plan.integers, strict=True):
+        types[a] = "i64"
+        if a not in ("B", "T", "C") and value % 16 == 0:
+            aligned.append(a)
+    for a, value in zip(names[whole:], plan.constants, strict=True):
+        types[a], constants[a] = "constexpr", value
+    return Variant(plan.function.name, plan.function.made(), types, constants, tuple(aligned), plan.warps)
+
+
+def built(v: Variant, target: Target, label: str = "") -> Built:
+    """Compiles one kernel. `label`: what its files are called, where a function has several."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from seqc.runtime.triton.kernel import FUSION
+    from seqc.runtime.triton.launching import FUSION
 
     attrs = {(list(v.types).index(a),): [["tt.divisibility", 16]] for a in v.aligned}
     source = ASTSource(v.function, dict(v.types), dict(v.constants), attrs)
@@ -158,7 +208,8 @@ def built(v: Variant, target: Target) -> Built:
     path = next(p for name, p in made.metadata_group.items() if name == f"{made.metadata.name}.json")
     told = json.loads(Path(path).read_text())
     told["extern_libs"] = []  # a path of this machine, needed for compiling only
-    files = {f"{v.name}.{kind}": binary, f"{v.name}.json": json.dumps(told, sort_keys=True, indent=1).encode()}
+    label = label or v.name
+    files = {f"{label}.{kind}": binary, f"{label}.json": json.dumps(told, sort_keys=True, indent=1).encode()}
     return Built(v, target, found, files, fault(v.name, target, found))
 
 

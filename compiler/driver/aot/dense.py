@@ -1,54 +1,71 @@
-"""Kernels with matrix products for `seqc aot`: the fused function where a program of the target can hold its weights, else the stages.
+"""What `seqc aot` compiles of one plan: the one function of a launch, or the stages of a kernel with matrix products.
 
-In:   one entry of a class's `TRITON` and `TRITON_STEPS`, sizes, the type of memory, a target.      Out: what has to be compiled.
-The runtime makes the same choice with the same function and the same limits (`seqc.runtime.triton.hold.choose_form`).
+In:   a description and a plan, as the runtime makes it for a target (`on`).      Out: `Variant`s.
+The runtime makes the same choice between one launch and stages, with the same limits (`seqc.runtime.triton.hold.choose_form`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seqc.compiler.driver.aot.build import Variant
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One function: its description, the constants of its call, and which slots hold numbers of the arithmetic type whatever the type of
-    memory."""
+@contextlib.contextmanager
+def on(kernel: Any, target: str) -> Iterator[None]:
+    """Plans of a kernel are made for a target."""
+    from seqc.runtime.triton.limits import LIMITS
 
-    function: Any
-    about: Any
-    constants: Mapping[str, Any]
-    warps: int
-    scratch: frozenset[int]
+    before = kernel.limits
+    kernel.limits = LIMITS[target]
+    try:
+        yield
+    finally:
+        kernel.limits = before
 
 
-def parts(one: Sequence[Any], stages: Sequence[Any], sizes: Mapping[str, int], kind: Any, batch: int, target: str) -> Iterator[Part]:
-    """Both directions of one kernel; `kind`: torch's type of memory."""
-    import torch
+def parts(f: Any, plan: Any) -> Iterator[Variant]:
+    """What one plan launches."""
+    from seqc.compiler.driver.aot.build import variant
+    from seqc.runtime.triton.steps import StepPlan
 
-    from seqc.runtime.triton.hold import choose_form
-    from seqc.runtime.triton.kernel import Pass, triton_type
-    from seqc.runtime.triton.limits import LIMITS, manner
+    if not isinstance(plan, StepPlan):
+        yield variant(f, plan)
+        return
+    for call in plan.calls:
+        yield stage(plan, call)
 
-    real = torch.float64 if kind == torch.float64 else torch.float32
-    for place in (0, 2):
-        f = Pass(one[place + 1])
-        lengths = {a: sizes[a] for a in f.axes}
-        how = manner(real, [kind] * len(f.held))
-        choice = choose_form(f.axes, f.split, f.held, f.arrays, lengths, batch, how, LIMITS[target], real)
-        if choice.form == "fused":
-            how, found = choice.how, choice.hold
-            constants = {"REAL": triton_type(real), "BLOCK_B": found.blocks.batch, "STAGES": found.blocks.stages}
-            constants |= {f"BLOCK_{i}": n for i, n in enumerate(found.blocks.axes)}
-            constants |= {"DOT": how.dot, "OPERAND": triton_type(how.operand), "PRECISION": how.precision}
-            yield Part(one[place], f, constants, found.blocks.warps, frozenset())
-            continue
-        for lazy, said, sources, targets in stages[place]:
-            g = Pass(said)
-            blocks = g.blocks({a: sizes[a] for a in g.axes}, batch)
-            constants = {"REAL": triton_type(real), "BLOCK_B": blocks.batch, "STAGES": 1}
-            constants |= {f"BLOCK_{i}": n for i, n in enumerate(blocks.axes)}
-            kinds = [what for (kind_, _), (what, _) in zip(g.operands, sources, strict=True) if kind_ != "number"] + [w for w, _ in targets]
-            own = frozenset(i for i, what in enumerate(kinds) if what not in ("operand", "row", "arg"))
-            yield Part(lazy, g, constants, blocks.warps, own)
+
+def stage(plan: Any, call: Any) -> Variant:
+    """One launch of a step."""
+    from seqc.compiler.driver.aot.build import Variant
+    from seqc.runtime.triton.artefacts import MEMORY
+
+    names = call.function.arguments
+    types: dict[str, str] = {}
+    constants: dict[str, Any] = {}
+    aligned: list[str] = []
+    for a, name in zip(names, call.names[0], strict=False):
+        kind = plan.kind_of(name)
+        if kind is None:
+            types[a], constants[a] = "constexpr", None
+        else:
+            types[a] = MEMORY[str(kind).removeprefix("torch.")]
+            aligned.append(a)
+    at = len(types)
+    for a in names[at : at + len(call.numbers)]:
+        types[a] = "i64"
+    types["clock"] = "*i64"
+    at = len(types)
+    values = (*call.lead, 0, *call.rest)
+    for a, value in zip(names[at:], values, strict=True):
+        if isinstance(value, int) and not a.startswith(("BLOCK", "STAGES")):
+            types[a] = "i64"
+            if a not in ("B", "T", "C", "J") and value % 16 == 0:
+                aligned.append(a)
+        else:
+            types[a], constants[a] = "constexpr", value
+    return Variant(call.function.name, call.function.made(), types, constants, tuple(aligned), call.warps)
