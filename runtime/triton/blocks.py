@@ -56,9 +56,10 @@ def choose(
     sizes: Mapping[str, int],
     batch: int,
     room: int = TILE,
+    large: int = LARGE,
 ) -> Blocks:
     """Blocks for a kernel over `axes`, cut along `cuts`; along `shares` cutting costs memory for shares of sums. `room`: entries of
-    the largest value that are aimed at."""
+    the largest value that are aimed at; above `large` lanes become narrow too."""
     block = {a: power(sizes[a]) for a in axes}
     lanes = axes[-1] if axes else ""
 
@@ -78,7 +79,7 @@ def choose(
     dear = [a for a in cuts if a in shares]
     while tile() > room and (halve(free, LEAST) or halve(dear, LEAST)):
         pass
-    while tile() > LARGE and (halve(free, NARROW) or halve(dear, NARROW)):
+    while tile() > large and (halve(free, NARROW) or halve(dear, NARROW)):
         pass
     while programs() < PROGRAMS and tile() > LEAST and halve(free, LEAST):
         pass

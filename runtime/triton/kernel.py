@@ -23,7 +23,7 @@ from torch import Tensor
 from seqc.runtime.native.kernel import Kernel as NativeKernel
 from seqc.runtime.native.kernel import Pass as NativePass
 from seqc.runtime.triton import launching
-from seqc.runtime.triton.blocks import LEAST, PROGRAMS, TILE, Blocks, choose, power
+from seqc.runtime.triton.blocks import LARGE, LEAST, PROGRAMS, TILE, WARPS, Blocks, choose, power
 from seqc.runtime.triton.device import interpreting
 from seqc.runtime.triton.launching import start
 from seqc.runtime.triton.limits import Limits
@@ -36,7 +36,8 @@ STEPS = 64
 """Steps of a tile of the associative mode, where one step is small."""
 
 MOVED = 8
-"""So many values of a step may be read and written before a tile has half as many: each takes registers for its addresses."""
+"""So many values may be read and written at a step before threads or tiles have half as many entries: each takes registers for its
+addresses."""
 
 STORAGE = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types that kernels load and store."""
@@ -66,6 +67,11 @@ class Pass(NativePass):
         """Cut axes over which some result is a sum."""
         return tuple(a for a in self.split if any(a in parts for _, _, parts, _ in self.results))
 
+    @property
+    def moved(self) -> int:
+        """Values that are read or written at every step."""
+        return sum(kind in ("step", "past") for kind, _ in self.operands) + len(self.of("row"))
+
     def interval(self, sizes: dict[str, int], real: torch.dtype, length: int) -> int:
         """Steps between checkpoints; of the associative mode the steps of a tile."""
         return (self.told.get(self.place(sizes)) or self.steps(sizes)) if self.tiles else CHUNK
@@ -90,15 +96,15 @@ class Pass(NativePass):
         """Steps of a tile: fewer where the values of one step are large, many are carried, or many are read and written."""
         block = dict(zip(self.axes, choose(self.axes, self.split, self.shares, self.arrays, sizes, PROGRAMS, LEAST).axes, strict=True))
         size = max((math.prod(block[a] for a in axes) for axes in self.arrays), default=1)
-        moved = sum(kind in ("step", "past") for kind, _ in self.operands) + len(self.of("row"))
-        room = STEPS if moved <= MOVED else STEPS // 2
+        room = STEPS if self.moved <= MOVED else STEPS // 2
         return max(2, min(room, room * LEAST // power(size * max(1, len(self.starts)))))
 
     def blocks(self, sizes: dict[str, int], batch: int) -> Blocks:
         """How much one program takes."""
-        found = choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE)
+        large = LARGE * MOVED // max(MOVED, self.moved)
+        found = choose(self.axes, self.split, self.shares, self.arrays, sizes, batch, LEAST if self.tiles else TILE, large)
         if not self.tiles:
-            return found
+            return found if self.moved <= MOVED else replace(found, warps=min(WARPS, 2 * found.warps))
         size = max((math.prod(dict(zip(self.axes, found.axes, strict=True))[a] for a in axes) for axes in self.arrays), default=1)
         return found if size * self.steps(sizes) > TILE else replace(found, warps=found.warps // 2)
 

@@ -91,12 +91,12 @@ def features(text: str) -> frozenset[str]:
     except SyntaxError:
         return frozenset((DOT, TURNED, REVERSE))
     every = sorted((n for n in ast.walk(tree) if isinstance(n, ast.Assign | ast.AugAssign)), key=lambda n: n.lineno)
-    for node in (*every, *every):  # what the end of a loop defines its beginning reads
-        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    for one in (*every, *every):  # what the end of a loop defines its beginning reads
+        target = one.targets[0] if isinstance(one, ast.Assign) else one.target
         names = {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
-        if _calls(node.value, "dot"):
+        if _calls(one.value, "dot"):
             products |= names
-        elif products & _reads(node.value):
+        elif products & _reads(one.value):
             products |= names  # also what is computed of a product
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and _turns(node.value) and products & _reads(node.value):

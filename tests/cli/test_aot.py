@@ -13,7 +13,7 @@ import pytest
 
 from seqc.compiler.driver.aot import build
 from seqc.compiler.driver.aot.resources import Resources, asked_for, of_amdgcn, parsed
-from seqc.compiler.driver.aot.targets import TARGETS
+from seqc.compiler.driver.aot.targets import ACCEPTED, TARGETS, Accepted
 from seqc.runtime.triton.artefacts import BadArtefact, load
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
@@ -108,7 +108,7 @@ def test_limits() -> None:
 
 
 def test_an_accepted_spill(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(build.ACCEPTED, ("k", "sm_90"), 16)
+    monkeypatch.setitem(build.ACCEPTED, ("k", "sm_90"), Accepted(16, "a test"))
     assert build.fault("k", TARGETS["sm_90"], Resources(255, 16, 0)) == ""
     assert build.fault("k", TARGETS["sm_80"], Resources(255, 16, 0)) != ""
     assert build.fault("k", TARGETS["sm_90"], Resources(255, 24, 0)) != ""
@@ -139,3 +139,13 @@ def test_an_inner_axis_and_pairs(spec: str) -> None:
     done = aot(spec, "--unmasked", "--dtype", "bfloat16", "--format", "json", "--set", "D=64")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert {k["target"] for k in json.loads(done.stdout)["kernels"]} == {"sm_90"}
+
+
+def test_accepted_spills_have_a_reason() -> None:
+    """Each is of a kernel that there is, for a target that there is."""
+    import seqc
+
+    names = {f.name for spec in ("gated_deltanet", "kda", "mlstm", "based") for c in vars(seqc.load(spec)).values()
+             for one in getattr(c, "TRITON", ()) for f in one[::2]}  # fmt: skip
+    for (kernel, target), accepted in ACCEPTED.items():
+        assert kernel in names and target in TARGETS and accepted.spills > 0 and len(accepted.why) > 40

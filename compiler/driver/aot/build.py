@@ -217,7 +217,8 @@ def fault(name: str, target: Target, found: Resources) -> str:
     """Why a kernel cannot be used; "" where it can."""
     if found.shared > target.shared:
         return f"{found.shared} bytes of shared memory, {target.name} has {target.shared}: it could never be launched"
-    if found.spills > ACCEPTED.get((name, target.name), 0):
+    accepted = ACCEPTED.get((name, target.name))
+    if found.spills > (accepted.spills if accepted is not None else 0):
         return f"a thread spills {found.spills} bytes"
     return ""
 
