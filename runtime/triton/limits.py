@@ -41,12 +41,12 @@ DEFAULT = LIMITS["sm_90"]
 
 def limits_of(device: torch.device) -> Limits:
     """What a device allows."""
-    return DEFAULT if device.type != "cuda" else _asked(device.index if device.index is not None else torch.cuda.current_device())
+    return _asked(device) if device.type == "cuda" else DEFAULT
 
 
 @functools.cache
-def _asked(index: int) -> Limits:
-    told = torch.cuda.get_device_properties(index)
+def _asked(device: torch.device) -> Limits:
+    told = torch.cuda.get_device_properties(device)
     shared = int(getattr(told, "shared_memory_per_block_optin", 0)) or DEFAULT.shared
     registers = 4 * int(getattr(told, "regs_per_multiprocessor", 0)) or DEFAULT.registers
     return Limits(shared, registers, getattr(torch.version, "hip", None) is None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from cli.test_aot import aot, needs_triton
+
 from seqc.compiler.driver.aot.targets import TARGETS
 
 DENSE = ("elman", "jordan", "lstm", "lstm_peephole", "gru", "leaky_rnn", "slstm", "lssl")
