@@ -35,7 +35,7 @@ THREAD = 64
 WARPS = 4
 """Warps of a program each of which holds all weights of `tl.dot`, and (`EACH`) bytes of weights that one may hold."""
 
-EACH = 32 << 10
+EACH = 24 << 10
 
 SMALL = 512
 """Entries of a product's terms up to which a program takes more sequences than one."""
