@@ -80,7 +80,9 @@ def hold(
     terms = 4 * together * each * (2 if width == 8 else 1)
     tile = together * max((volume(v) for v in values), default=1)
     threads = max(bytes_ // (4 * THREAD), terms // (4 * THREAD), tile // 4)
-    warps = max(1, min(16 if limits.spread or not how.dot else WARPS, power(-(-threads // 32))))
+    # also small tiles of `tl.dot` are many values for a thread
+    most, least = (16 if limits.spread or not how.dot else WARPS), (1 if not how.dot else 2 * WARPS if limits.spread else WARPS)
+    warps = max(least, min(most, power(-(-threads // 32))))
     blocks = Blocks(tuple(block[a] for a in axes), together, warps, 1)
     return Hold(blocks, bytes_, terms, width * max(entries, default=0))
 
