@@ -36,6 +36,7 @@ class Module(Running):
     DECODE: ClassVar[tuple[Any, ...]] = ()
     LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     TRITON: ClassVar[tuple[Any, ...]] = ()
+    TRITON_STEPS: ClassVar[tuple[Any, ...]] = ()
     TRITON_SERIAL: ClassVar[str] = ""
     TRITON_LEFT: ClassVar[tuple[tuple[tuple[str, ...], str], ...]] = ()
     NEWTON: ClassVar[tuple[Any, ...]] = ()

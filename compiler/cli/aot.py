@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
                 if left and args.format == "text":
                     out.print(f"{name} {body.name}: no Triton kernel for {', '.join(left[0][0])}: {left[0][1]}")
                 seen: dict[str, int] = {}
-                for v in variants(cls, sizes, args.dtype, args.batch, not args.unmasked):
+                for v in variants(cls, sizes, args.dtype, args.batch, not args.unmasked, target):
                     seen[v.name] = seen.get(v.name, 0) + 1
                     found.append(built(v, TARGETS[target], v.name if seen[v.name] == 1 else f"{v.name}.{seen[v.name]}"))
             everything += [(name, b) for b in found]

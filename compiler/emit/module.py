@@ -50,7 +50,7 @@ def emit(program: Program, *, command: str = "", report: dict[str, str] | str = 
         lines.insert(at, "from seqc.runtime.native import calls as native")
     functions = []
     for n in native.values():
-        texts, constants = triton.lines_of(n.name, n.kernels, n.inside())
+        texts, constants = triton.lines_of(n.name, n.kernels)
         more = newton_lines(n.name, n.newton) if texts else ([], [])
         back = adjoint_lines(n.name, n.kernels, n.newton) if texts else ([], [])
         loops = facts.line(n.name, facts.of_class(n.kernels, n.newton, n.inside())) if texts else []

@@ -61,7 +61,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "native": frozenset("call joined parts ready reset step steps valid".split()),
     "tl": frozenset(
         """abs arange associative_scan broadcast_to cast cdiv ceil cos debug_barrier dot erf exp floor full load log maximum minimum
-        program_id range rsqrt sigmoid sin sqrt store where zeros""".split()
+        permute program_id range reshape rsqrt sigmoid sin sqrt static_assert store sum where zeros""".split()
     ),
     "sq": frozenset(
         """affine1 affine2 affine3 atan expdiff expm1 gelu larger log1 log1p logaddexp logsigmoid max1 max_along min_along mod number pow

@@ -119,20 +119,23 @@ def demand_newton(module: Any) -> None:
     raise NoKernel(f"{module.TABLE.name} has no loop that Newton's method solves{why}", 'use scan="sequential" or scan="auto"')
 
 
-def kernels_of(constant: tuple[Any, ...]) -> tuple[Kernel, ...]:
-    """The kernels of a constant, in C or in Triton."""
+def kernels_of(constant: tuple[Any, ...], stages: tuple[Any, ...] = ()) -> tuple[Kernel, ...]:
+    """The kernels of a constant, in C or in Triton; `stages`: for each of the latter its form in stages, if it has one."""
     held = _made.get(id(constant))
     if held is None:
-        held = _made[id(constant)] = (constant, tuple(triton_kernel(one) if isinstance(one[0], Lazy) else Kernel(*one) for one in constant))
+        steps = stages or (None,) * len(constant)
+        made = (triton_kernel(one, more) if isinstance(one[0], Lazy) else Kernel(*one) for one, more in zip(constant, steps, strict=True))
+        held = _made[id(constant)] = (constant, tuple(made))
     found: tuple[Kernel, ...] = held[1]
     return found
 
 
-def triton_kernel(one: tuple[Any, ...]) -> Kernel:
-    """A kernel made of Triton functions."""
+def triton_kernel(one: tuple[Any, ...], stages: tuple[Any, ...] | None = None) -> Kernel:
+    """A kernel made of Triton functions; `stages`: it takes matrix products."""
+    from seqc.runtime.triton.dense import DenseKernel
     from seqc.runtime.triton.kernel import Kernel as TritonKernel
 
-    return TritonKernel(*one)
+    return TritonKernel(*one) if stages is None else DenseKernel(one[0], one[1], one[2], one[3], stages)
 
 
 def triton_forward(function: Lazy, tiles: bool, about: Sequence[Any], *cuts: Any) -> Kernel:
@@ -158,7 +161,7 @@ def chosen(module: Any, number: int, triton: bool, scan: str = "sequential") -> 
     """A kernel of a module, in C or in Triton; there for a scan mode, where it has it."""
     if not triton:
         return kernels_of(module.KERNELS)[number]
-    found: Any = kernels_of(module.TRITON)[number]
+    found: Any = kernels_of(module.TRITON, module.TRITON_STEPS)[number]
     parallel: Kernel | None = found.parallel if scan == "associative" else None
     return found if parallel is None else parallel
 

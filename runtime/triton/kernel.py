@@ -26,6 +26,7 @@ from seqc.runtime.triton import launching
 from seqc.runtime.triton.blocks import LARGE, LEAST, PROGRAMS, TILE, WARPS, Blocks, choose, power
 from seqc.runtime.triton.device import interpreting
 from seqc.runtime.triton.launching import start
+from seqc.runtime.triton.limits import Limits
 from seqc.runtime.triton.names import Lazy
 from seqc.runtime.triton.segments import Segment, Split, multiprocessors, segment_steps
 
@@ -62,13 +63,15 @@ def buffer(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, zer
 class Pass(NativePass):
     """The description of one Triton function (see `compiler.lower.triton.emit.described`)."""
 
-    __slots__ = ("strides", "single", "tiles", "told", "partner", "bounds", "levels", "begun", "with_")
+    __slots__ = ("strides", "single", "tiles", "told", "partner", "bounds", "levels", "begun", "with_", "held")
 
     def __init__(self, about: Sequence[Any], tiles: bool = False) -> None:
         super().__init__(about)
         self.tiles = tiles
         self.strides, self.single = about[13], about[14]
         self.told: dict[tuple[int, ...], int] = {}
+        # of a function with matrix products: what it holds
+        self.held: tuple[Any, ...] = about[15] if len(about) == 16 else ()
         self.partner: Pass | None = None  # of a function: its adjoint, which says how many steps a tile has
         # of a scan: its levels, and which carries there are `start` slots for
         self.levels: int = about[15] if len(about) > 16 else 0
@@ -221,9 +224,11 @@ class Kernel(NativeKernel):
         self.key = hashlib.sha256(f"triton\0{forward.name}\0{about!r}\0{adjoint_about!r}\0{id(self)}".encode()).hexdigest()
         self.tensors = [i for i, (kind, _) in enumerate(self.forward.operands) if kind != "number"]
         self.rows, self.lasts = len(self.forward.of("row")), len(self.forward.of("last"))
-        self.needed_rows = sorted({i for i in self.stored if i >= 0})
+        read = {*self.stored, *(i for what, i in self.sources if what == "kept")}
+        self.needed_rows = sorted(i for i in read if 0 <= i < self.rows)
         self._plans: dict[Any, Any] = {}
         self.fixed: Blocks | None = None
+        self.limits: Limits | None = None
         self.decided: dict[Any, Any] = {}
         NativeKernel.registry[self.key] = self
 
@@ -239,6 +244,9 @@ class Kernel(NativeKernel):
         batch, length, sizes = self.shape(operands)
         real = self.real(operands, dtypes)
         users = {part: i for i, parts in enumerate(self.gradients) if wanted[i] for part in parts}
+        for i, (out, arg, _) in enumerate(self.outer):
+            if ("outer", i) in users:
+                users |= {("row", j): users.get(("row", j), -1) for j in (out, arg)}
         results: list[tuple[tuple[int, ...], torch.dtype] | None] = []
         kinds: dict[int, torch.dtype] = {}
         for j, (name, (what, axes, _, _)) in enumerate(zip(self._names(), self.adjoint.results, strict=True)):
@@ -247,9 +255,10 @@ class Kernel(NativeKernel):
                 continue
             shape = tuple(sizes[a] for a in axes)
             lead = (batch, length) if what == "row" else (batch,)
-            alone = what == "row" and len(self.gradients[users[name]]) == 1
-            kind = operands[users[name]].dtype
-            kinds[j] = kind if alone and _stored(kind, real) else real
+            user = users[name]
+            alone = what == "row" and user >= 0 and len(self.gradients[user]) == 1
+            kind = operands[user].dtype if alone else real
+            kinds[j] = kind if stored(kind, real) else real
             results.append(((*lead, *shape), kinds[j]))
         return self._in_segments(self.adjoint, batch, length, sizes, real, given, results, kinds, False)
 
@@ -326,9 +335,10 @@ class Kernel(NativeKernel):
         blocks: Blocks | None = None,
         *,
         segment: Segment | None = None,
+        more: tuple[Any, ...] = (),
     ) -> Launch:
         """What one layout comes to. `results` without the dimensions of shares; of totals with one row for each sequence. `blocks`: where
-        the schedule is given; `segment`: where there are several."""
+        the schedule is given; `segment`: where there are several; `more`: further constants."""
         if blocks is None:
             own = segment is None or segment.function is None
             blocks = self._schedule(f, batch, length, sizes, real, operands, results) if own else self.fixed or f.blocks(sizes, batch)
@@ -347,7 +357,7 @@ class Kernel(NativeKernel):
             kind, axes = f.operands[i]
             x = operands[i]
             by = x.stride()
-            change = None if _stored(x.dtype, real) else real
+            change = None if stored(x.dtype, real) else real
             whole = kind in ("step", "past") and bool(axes) and by[-1] != 1 and x.shape[-1] > 1
             if change is not None or whole:
                 by = torch.empty(x.shape, device="meta").stride() if whole else x.to(device="meta").to(real).stride()
@@ -386,7 +396,7 @@ class Kernel(NativeKernel):
             if what == "checkpoint":
                 steps |= {"t": rest[0], "b": rest[1]}
                 rest = rest[2:]
-            elif what == "row" and not single:
+            elif what in ("row", "extra") and not single:
                 steps |= {"b": rest[0], "t": rest[1]}
                 rest = rest[2:]
             else:
@@ -413,19 +423,20 @@ class Kernel(NativeKernel):
             real,
             tuple(i for i, (kind, _) in enumerate(f.operands) if kind == "number"),
             tuple(integers),
-            (_triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages),
+            (triton_type(real), blocks.batch, *((every,) if f.tiles else ()), *blocks.axes, blocks.stages, *more),
             blocks.warps,
             tuple(operands[i].dtype if kind is None else kind for i, kind, _ in given),
             bounds=len(f.bounds),
         )
 
 
-def _stored(dtype: torch.dtype, real: torch.dtype) -> bool:
+def stored(dtype: torch.dtype, real: torch.dtype) -> bool:
     """Whether kernels read and write a type beside this arithmetic."""
     return dtype in STORAGE and (real == torch.float64 or dtype != torch.float64)
 
 
-def _triton_type(real: torch.dtype) -> Any:
+def triton_type(kind: torch.dtype) -> Any:
+    """A floating type as Triton calls it."""
     import triton.language as tl
 
-    return tl.float64 if real == torch.float64 else tl.float32
+    return getattr(tl, str(kind).removeprefix("torch."))

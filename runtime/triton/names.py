@@ -16,8 +16,8 @@ from seqc.runtime.triton.device import need_triton
 tl: Any = None
 sq: Any = None
 
-FREE = ("B", "T", "C")
-"""Arguments of which no value makes a kernel of its own: sequences, steps, steps between checkpoints."""
+FREE = ("B", "T", "C", "J")
+"""Arguments of which no value makes a kernel of its own: sequences, steps, steps between checkpoints, which step."""
 
 
 class Lazy:

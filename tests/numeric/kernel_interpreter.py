@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seqc.compiler.ir.kernel import Apply, Arg, Kernel, Reduce, Statement, Var
+from seqc.compiler.ir.kernel import Apply, Arg, Kernel, Product, Reduce, Rename, Statement, Var
 
 
 def _expdiff(a: Tensor, b: Tensor) -> Tensor:
@@ -58,8 +58,25 @@ class _Values:
                 if s.fn == "where" and not isinstance(s.args[0], Var):
                     args[0] = args[0] != 0
                 self.held[s.out.id] = self.full(s.out, FUNCTIONS[s.fn](*args))
+            elif isinstance(s, Product):
+                self.held[s.out.id] = self.product(s)
+            elif isinstance(s, Rename):
+                names = dict(s.pairs)
+                now = [names.get(a, a) for a in s.arg.axes]
+                self.held[s.out.id] = self.held[s.arg.id].permute(0, *(1 + now.index(a) for a in s.out.axes))
             else:
                 self.held[s.out.id] = self.reduced(s)
+
+    def product(self, s: Product) -> Tensor:
+        """Every weight here has one entry for each sequence."""
+        letters = {v: chr(ord("a") + i) for i, v in enumerate(self.k.axes)}
+        called = {w: letters[v] for w, v in s.to}
+        called |= {w: letters[v].upper() for w, v in s.over}
+        gone = {v for _, v in s.over}
+        weight = "z" + "".join(called[a] for a in s.weight.axes)
+        arg = "z" + "".join(letters[a].upper() if a in gone else letters[a] for a in s.arg.axes)
+        out = "z" + "".join(letters[a] for a in s.out.axes)
+        return torch.einsum(f"{weight},{arg}->{out}", self.held[s.weight.id], self.held[s.arg.id])
 
     def reduced(self, s: Reduce) -> Tensor:
         x = self.held[s.arg.id]

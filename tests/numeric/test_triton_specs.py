@@ -44,12 +44,7 @@ def compared(spec: str, hows: tuple[str, ...], scan: str = "auto") -> None:
     assert cells, "no kernel was found"
     for body in cells:
         cls = getattr(module, body.name)
-        if cls.TRITON_LEFT:
-            assert not cls.TRITON and "product" in cls.TRITON_LEFT[0][1]
-            with pytest.raises(RuntimeError, match="SEQ0604.*product"):
-                cls(D=4, backend="triton")
-            continue
-        assert cls.TRITON and not cls.TRITON_LEFT and len(cls.TRITON) == len(cls.KERNELS)
+        assert cls.TRITON and len(cls.TRITON) == len(cls.KERNELS)
         sizes, reference, interpreted = layers(module, body, scan)
         values = {k: v.double() if v.is_floating_point() else v for k, v in sample.draw(body, sizes, 2, 5).values.items()}
         for how in hows:

@@ -6,16 +6,17 @@ import contextlib
 import linecache
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from seqc.compiler.ir.kernel import Kernel as Graph
-from seqc.compiler.lower.triton.emit import made
-from seqc.compiler.lower.triton.emit_module import IMPORT
+from seqc.compiler.lower.triton.emit_module import IMPORT, lines_of
 from seqc.runtime.triton import kernel as launcher
 from seqc.runtime.triton.blocks import Blocks, power
+from seqc.runtime.triton.dense import DenseKernel
 from seqc.runtime.triton.device import installed, interpreting
 from seqc.runtime.triton.kernel import Kernel
 
@@ -28,19 +29,19 @@ GUARD = 64
 
 def text_of(raw: Graph, name: str) -> str:
     """The functions of a kernel as a module's text."""
-    one = made(raw, name)
-    return "\n".join(["from __future__ import annotations", "", IMPORT, *one.text(), ""])
+    functions, constants = lines_of("made", [replace(raw, name=name)])
+    return "\n".join(["from __future__ import annotations", "", IMPORT, "", "class made: pass", *functions, *constants, ""])
 
 
 def build(raw: Graph, name: str) -> Kernel:
     """The kernel, ready to run."""
-    one = made(raw, name)
     text = text_of(raw, name)
     where = f"<{name}>"
     linecache.cache[where] = (len(text), None, text.splitlines(True), where)
     held: dict[str, Any] = {"__name__": name}
     exec(compile(text, where, "exec", dont_inherit=True), held)
-    return Kernel(*(part for f in one.functions for part in (held[f.name], f.about)))
+    stages = getattr(held["made"], "TRITON_STEPS", (None,))[0]
+    return DenseKernel(*held["made"].TRITON[0], stages) if stages is not None else Kernel(*held["made"].TRITON[0])
 
 
 def blocks(kernel: Kernel, block: int, batch: int, sizes: dict[str, int]) -> Blocks:

@@ -67,7 +67,9 @@ def ready() -> None:
         raise Unusable("Triton's interpreter is switched on in this process", "unset TRITON_INTERPRET before Python starts")
 
 
-def variants(cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked: bool) -> Iterator[Variant]:
+def variants(
+    cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked: bool, target: str = "sm_90"
+) -> Iterator[Variant]:
     """The kernels of a generated class at these sizes, with gradients and without; `masked`: also the forms with resets and padding.
 
     Each is what the runtime would launch for contiguous operands of type `dtype`: the same plan, made without memory.
@@ -79,7 +81,7 @@ def variants(cls: Any, sizes: Mapping[str, int], dtype: str, batch: int, masked:
     for kernel in kernels(cls, masked):
         # one sequence alone is where segments are
         each = [v for b in ((batch, 1) if any(getattr(kernel, "cuts", ())) else (batch,))
-                for v in of_kernel(kernel, layer.sizes, getattr(torch, dtype), b)]  # fmt: skip
+                for v in of_kernel(kernel, layer.sizes, getattr(torch, dtype), b, target)]  # fmt: skip
         for v in each:
             key = (v.name, *v.types.items(), *((k, str(c)) for k, c in v.constants.items()), v.aligned, v.warps)
             if key not in seen:
@@ -92,13 +94,13 @@ def kernels(cls: Any, masked: bool) -> Iterator[Any]:
     generated functions with a description behind them."""
     from seqc.runtime.native.calls import kernels_of, triton_forward
 
-    for number, kernel in enumerate(kernels_of(cls.TRITON)):
+    for number, kernel in enumerate(kernels_of(cls.TRITON, cls.TRITON_STEPS)):
         if masked or not number % 2:
             yield kernel
             parallel = getattr(kernel, "parallel", None)
             if parallel is not None:
                 yield parallel
-    for name in sorted(n for n in dir(cls) if n.startswith("TRITON_")):
+    for name in sorted(n for n in dir(cls) if n.startswith("TRITON_") and n != "TRITON_STEPS"):
         held = getattr(cls, name)
         for number, entry in enumerate(held if isinstance(held, tuple) else ()):
             if masked or not number % 2:
@@ -125,10 +127,11 @@ def alone(entry: Any) -> Iterator[tuple[Any, bool, tuple[Any, ...]]]:
             yield from alone(part)
 
 
-def of_kernel(kernel: Any, sizes: Mapping[str, int], dtype: Any, batch: int) -> Iterator[Variant]:
+def of_kernel(kernel: Any, sizes: Mapping[str, int], dtype: Any, batch: int, target: str) -> Iterator[Variant]:
     """One kernel: forwards without and with what the adjoint needs, and backwards to all operands."""
     import torch
 
+    from seqc.compiler.driver.aot.dense import on, parts
     from seqc.runtime.triton.trial import shapes_of
 
     def empty(shapes: Any, kinds: Any) -> list[Any]:
@@ -139,26 +142,23 @@ def of_kernel(kernel: Any, sizes: Mapping[str, int], dtype: Any, batch: int) -> 
     rows = (dtype,) * kernel.rows
     kinds = [None if kind == "number" else dtype for kind, _ in f.operands]
     operands = empty(shapes_of(kernel, f, batch, LENGTH, lengths, 1), kinds)
-    for save in (False, True):
-        yield from launched(kernel._forward_plan(operands, rows, save, False))
+    with on(kernel, target):
+        for save in (False, True):
+            yield from parts(kernel._forward_plan(operands, rows, save, False))
     if back is f or kernel.functions[0] is kernel.functions[1]:
         return
     real = kernel.real(operands, rows)
     every = back.interval(lengths, real, LENGTH)
-    saved = [real if kind == "past" and what == "past" and kernel.stored[i] < 0 else dtype
-             for (kind, _), (what, i) in zip(back.operands, kernel.sources, strict=True)]  # fmt: skip
+    held = range(kernel.rows)  # what is no row of the module is in the arithmetic type
+    saved = [real if what == "past" and kernel.stored[i] not in held or what == "kept" and i not in held else dtype
+             for what, i in kernel.sources]  # fmt: skip
     given = empty(
         shapes_of(kernel, back, batch, LENGTH, lengths, every),
         [None if kind == "number" else k for (kind, _), k in zip(back.operands, saved, strict=True)],
     )
     wanted = [kind != "number" for kind, _ in f.operands]
-    yield from launched(kernel._adjoint_plan(operands, given, rows, wanted))
-
-
-def launched(plan: Any) -> Iterator[Variant]:
-    """All launches of a plan: one, or those of segments."""
-    for one in plan.launches:
-        yield variant(one, len(plan.launches) > 1)
+    with on(kernel, target):
+        yield from parts(kernel._adjoint_plan(operands, given, rows, wanted))
 
 
 def variant(plan: Any, segments: bool) -> Variant:

@@ -33,8 +33,8 @@ MODULE = frozenset(
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
     register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ reset_parameters sequence set_extra_state
     set_submodule setting share_memory sizes sizes_in start state_dict step target to to_empty train training type xpu zero_grad
-    TABLE STATE OUTS LOSSES SITES REPORT DOC KERNELS DECODE LEFT TRITON TRITON_LEFT TRITON_SERIAL NEWTON TRITON_NEWTON
-    NEWTON_LEFT NEWTON_ADJOINT FACTS SCAN asked newton newton_report report
+    TABLE STATE OUTS LOSSES SITES REPORT DOC KERNELS DECODE LEFT TRITON TRITON_LEFT TRITON_SERIAL TRITON_STEPS NEWTON
+    TRITON_NEWTON NEWTON_LEFT NEWTON_ADJOINT FACTS SCAN asked newton newton_report report
     sequence_given""".split()
 )
 SOFT = frozenset(keyword.softkwlist)

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from seqc.compiler.ir.kernel import Apply, Arg, Reduce, Var
+from seqc.compiler.ir.kernel import Apply, Arg, Reduce, Rename, Var
 
 BUILT_IN = {"exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "sqrt": "sqrt", "rsqrt": "rsqrt", "abs": "abs", "floor": "floor",
             "ceil": "ceil", "erf": "erf", "sigmoid": "sigmoid"}  # fmt: skip
@@ -200,3 +200,20 @@ class Writer:
             value = f"sq.{s.fn}_along({value}, {self.shapes.dimension(a)})"
         self.tiles[s.out.id] = Tile(have.batched, have.axes - frozenset(s.over))
         return value
+
+    def rename(self, s: Rename) -> str:
+        """The right-hand side of a statement that gives axes other names: dimensions in another order."""
+        now = {new: old for old, new in s.pairs}
+        gone = {old for old, _ in s.pairs}
+        source = {a: now.get(a, a) for a in self.shapes.axes if a in now or a not in gone}
+        left = iter([a for a in self.shapes.axes if a not in source.values()])
+        order = [source[a] if a in source else next(left) for a in self.shapes.axes]
+        have = self.tiles[s.arg.id]
+        self.tiles[s.out.id] = Tile(have.batched, frozenset(a for a in self.shapes.axes if a in source and source[a] in have.axes))
+        return self.permuted(self.name(s.arg), [self.shapes.dimension(a) for a in order], len(self.shapes.lead))
+
+    @staticmethod
+    def permuted(text: str, dimensions: list[int], lead: int) -> str:
+        """A tile with its dimensions behind the first `lead` in another order."""
+        order = [*range(lead), *dimensions]
+        return text if order == sorted(order) else f"tl.permute({text}, ({', '.join(map(str, order))}))"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Var
+from seqc.compiler.ir.kernel import REPLAYED, Derivative, Kernel, Rename, Var, weights_of
 from seqc.compiler.lower.kernels.differentiate import differentiate
 from seqc.compiler.lower.kernels.operators import grouped
 from seqc.compiler.lower.kernels.plain import plain
@@ -20,6 +20,7 @@ from seqc.compiler.lower.kernels.settle import settled
 from seqc.compiler.lower.kernels.split import splits
 from seqc.compiler.lower.kernels.verify import verify, verify_derivative
 from seqc.compiler.lower.triton.associative import Associative, unscannable
+from seqc.compiler.lower.triton.emit_dense import SERIAL, Steps, dense, forms, fused, held, steps
 from seqc.compiler.lower.triton.lint import checked
 from seqc.compiler.lower.triton.segments import Join, Summary, levels_of
 from seqc.compiler.lower.triton.sequential import Sequential
@@ -39,13 +40,14 @@ class Function:
 class Made:
     """A kernel in Triton: forwards and backwards, one step after the other; and many at a time, where its carries have an
     algebra (`scan`; else `why` not). `cuts`: what lets segments of a sequence run at the same time, for each level of the forward
-    pass a summary and a join, then the same for the backward pass."""
+    pass a summary and a join, then the same for the backward pass; with matrix products also in stages (`steps`)."""
 
     forward: Function
     adjoint: Function
     scan: tuple[Function, Function] | None = None
     why: str = ""
     cuts: tuple[Function, ...] = ()
+    steps: tuple[Steps, Steps] | None = None
 
     @property
     def functions(self) -> tuple[Function, ...]:
@@ -68,6 +70,8 @@ def cut_along(k: Kernel) -> Axes:
 
 def made(raw: Kernel, name: str) -> Made:
     """The Triton functions of a kernel."""
+    if dense(raw):
+        return made_dense(raw, name)
     k = settled(replace(raw, store=False))
     verify(k)
     k = verify(replace(k, split=splits(k)))
@@ -80,7 +84,8 @@ def made(raw: Kernel, name: str) -> Made:
     shared = frozenset(j for i, parts in enumerate(d.gradients) for what, j in parts if what == "total" and k.operands[i].kind == "once")
     back = Sequential(f"{name}_backward", d.kernel, cut_along(d.kernel), replayed, d, flat, shared)
     backward = function(back, replayed, d)
-    why = unscannable(flat)
+    renamed = any(isinstance(s, Rename) for s in (*flat.prologue, *flat.step))
+    why = "a value's axes change their names" if renamed else unscannable(flat)
     scan: tuple[Function, Function] | None = None
     cuts: tuple[Function, ...] = ()
     if not why:
@@ -102,6 +107,18 @@ def segments(name: str, k: Kernel, d: Derivative | None = None, forward: Kernel 
         out.append(function(Summary(f"{name}_sum{level}", k, along, level, d, forward), (), None))
         out.append(function(Join(f"{name}_join{level}", k, along, level), (), None))
     return tuple(out)
+
+
+def made_dense(raw: Kernel, name: str) -> Made:
+    """The Triton functions of a kernel with matrix products."""
+    f = forms(raw)
+    ahead, back = fused(f, name)
+    one, two = function(ahead, f.replayed, None), function(back, f.replayed, f.derivative)
+    outer = tuple((o.out, o.arg, o.axes) for o in f.derivative.outer)
+    one, two = replace(one, about=(*one.about, held(ahead))), replace(two, about=(*two.about[:12], outer, *two.about[13:], held(back)))
+    forth = steps(f.flat, f"{name}_forward", f.derivative.extra)
+    home = steps(f.derivative.kernel, f"{name}_backward", (), f.flat)
+    return Made(one, two, None, SERIAL, steps=(forth, home))
 
 
 def function(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> Function:
@@ -138,7 +155,8 @@ def described(s: Sequential, replayed: Sequence[Var], d: Derivative | None) -> t
 
 
 def largest(k: Kernel) -> tuple[Axes, ...]:
-    """The sets of axes of values that no other value's contain."""
+    """The sets of axes of values that no other value's contain; weights of matrix products are none."""
+    weights = weights_of((*k.prologue, *k.step))
     every = {s.out.axes for part in (k.prologue, k.step, k.epilogue) for s in part} | {c.previous.axes for c in k.carries}
-    every |= {o.var.axes for o in k.operands}
+    every |= {o.var.axes for o in k.operands if o.var.id not in weights}
     return tuple(sorted(a for a in every if not any(set(a) < set(b) for b in every)))

@@ -8,13 +8,16 @@ Out:  findings: line, rule, what is wrong. `checked` raises where there is one: 
     mask        each axis along which an address runs is masked at its own end
     writer      an address that is stored to depends on every coordinate of the program, or one piece alone writes it
     atomic      no atomics
-    upcast      what is loaded is made REAL at once, what is stored gets its memory's type; no 16-bit type is named
-    constexpr   only REAL, block sizes and stages are compile-time constants; never B, T, C or the size of an axis
-    dot         `tl.dot` says its precision and gives float32
-    combine     a function that a scan uses computes with its arguments and nothing else: no memory, no program, no blocks
+    upcast      what is loaded is made REAL or OPERAND at once, what is stored gets its memory's type; no 16-bit type is named; what
+                is OPERAND (which may have 16 bits) goes into `tl.dot` or becomes REAL, and nothing else
+    constexpr   only types, block sizes, stages and how products are taken are compile-time constants; never B, T, C, J or the size of
+                an axis
+    dot         `tl.dot` says its precision, takes OPERANDs and gives REAL, never 16 bits; no operand was turned round in the
+                program (Triton 3.4 to 3.7 miscompile that on sm_90 where it is another product's result)
 
 Method: each name's definition is followed back to `tl.arange` (which axis), `tl.program_id` (which coordinate) and comparisons
-(which masks). Names are what the emitters use: B, T, C, segments; n0…; BLOCK_B, BLOCK_0…; m…, i…; p… (slots) and w… (scratch).
+(which masks). Names are what the emitters use: B, T, C, J, segments; n0…; BLOCK_B, BLOCK_0…; m…, i…; p… (slots), w… (scratch) and
+clock (the number of a step, int64).
 """
 
 from __future__ import annotations
@@ -25,8 +28,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 RULES = ("grid", "int64", "mask", "writer", "atomic", "upcast", "constexpr", "dot", "combine")
-CONSTANTS = re.compile(r"REAL|STAGES|BLOCK_(B|T|\d+)\Z")
+CONSTANTS = re.compile(r"(REAL|STAGES|DOT|OPERAND|PRECISION|BLOCK_(B|T|\d+))\Z")
 PIECE, VALUE = re.compile(r"rest % (pieces\d+|segments)"), re.compile(r"(v|x|a|again|first)\d+\w*")
+TURNS = ("tl.permute", "tl.trans")
 NARROW = frozenset(("float16", "bfloat16", "float8e5", "float8e4nv"))
 
 
@@ -75,7 +79,8 @@ class Facts:
 
 @dataclass(slots=True)
 class Function:
-    """One function while it is read. `raised`: loads that are made REAL at once."""
+    """One function while it is read. `raised`: loads that are made REAL or OPERAND at once; `narrow`: names of OPERANDs; `turned`: names
+    of values with dimensions in another order than they were made in."""
 
     node: ast.FunctionDef
     known: dict[str, Facts] = field(default_factory=dict)
@@ -83,6 +88,8 @@ class Function:
     coordinates: set[str] = field(default_factory=set)
     programs: int = 0
     raised: set[int] = field(default_factory=set)
+    narrow: set[str] = field(default_factory=set)
+    turned: set[str] = field(default_factory=set)
 
     def find(self, node: ast.AST, rule: str, what: str) -> None:
         """Notes a finding."""
@@ -103,9 +110,15 @@ class Function:
         nodes = list(ast.walk(self.node))
         for n in nodes:
             if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "to":
-                if [text_of(a) for a in n.args] == ["REAL"]:
+                if [text_of(a) for a in n.args] in (["REAL"], ["OPERAND"]):
                     self.raised.add(id(n.func.value))
+            if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name):
+                if self.is_narrow(n.value):
+                    self.narrow.add(n.targets[0].id)
+                if any(isinstance(m, ast.Call) and ast.unparse(m.func) in TURNS for m in ast.walk(n.value)):
+                    self.turned.add(n.targets[0].id)
         self.block(self.node.body)
+        self.narrow_uses()
         if self.programs != 1:
             self.find(self.node, "grid", f"the program's number is taken {self.programs} times")
         for n in nodes:
@@ -228,7 +241,10 @@ class Function:
                 return Facts(wide=ast.unparse(e.args[-1]) == "tl.int64")
             case "tl.load":
                 self.access(e, given[0], named)
-                if not base_of(e.args[0]).startswith("w") and id(e) not in self.raised:
+                base = base_of(e.args[0])
+                if base == "clock":
+                    return Facts(wide=True)
+                if not base.startswith("w") and id(e) not in self.raised:
                     self.find(e, "upcast", "a value is used in the type it has in memory")
                 return Facts()
             case "tl.store":
@@ -236,8 +252,7 @@ class Function:
                 self.store(e, given[0], named)
                 return Facts()
             case "tl.dot":
-                if "input_precision" not in named or ast.unparse(named.get("out_dtype", ast.Constant(None))) != "tl.float32":
-                    self.find(e, "dot", "precision and result are not said")
+                self.dot(e, named)
         out = Facts(small=bool(given))
         for g in given:
             out |= g
@@ -245,6 +260,48 @@ class Function:
         if isinstance(e.func, ast.Attribute):
             out |= self.facts(e.func.value)
         return out
+
+    # ---- products -----------------------------------------------------------------------------------------------------
+
+    def dot(self, e: ast.Call, named: dict[str | None, ast.expr]) -> None:
+        """A matrix product."""
+        said = ast.unparse(named["input_precision"]) if "input_precision" in named else ""
+        if said != "PRECISION" or ast.unparse(named.get("out_dtype", ast.Constant(None))) != "REAL":
+            self.find(e, "dot", "precision and result are not said")
+        if len(e.args) != 2 or not all(self.is_narrow(a) for a in e.args):
+            self.find(e, "dot", "its operands are not two OPERANDs")
+        for n in (n for a in e.args for n in ast.walk(a)):
+            turned = isinstance(n, ast.Name) and n.id in self.turned or isinstance(n, ast.Call) and ast.unparse(n.func) in TURNS
+            if turned or isinstance(n, ast.Attribute) and n.attr == "T":
+                self.find(e, "dot", "an operand was turned round")
+
+    def is_narrow(self, e: ast.expr) -> bool:
+        """Whether an expression has the type OPERAND."""
+        match e:
+            case ast.Name(id=name):
+                return name in self.narrow
+            case ast.Call(func=ast.Attribute(attr="to"), args=[ast.Name(id=target)]):
+                return target == "OPERAND"
+            case ast.Call(func=ast.Attribute(attr="reshape"), args=[inner, *_]):
+                return self.is_narrow(inner)
+        return False
+
+    def narrow_uses(self) -> None:
+        """OPERANDs are operands, or become REAL."""
+        good: set[int] = set()
+        for n in ast.walk(self.node):
+            match n:
+                case ast.Assign(value=value):
+                    good.add(id(value))
+                case ast.Call(func=ast.Attribute(value=inner, attr="to"), args=[ast.Name(id="REAL" | "OPERAND")]):
+                    good.add(id(inner))
+                case ast.Call(func=ast.Attribute(attr="dot"), args=args):
+                    good |= {id(a) for a in args}
+                case ast.Call(func=ast.Attribute(attr="reshape"), args=[inner, *_]):
+                    good.add(id(inner))
+        for n in ast.walk(self.node):
+            if isinstance(n, ast.expr) and self.is_narrow(n) and id(n) not in good and not isinstance(getattr(n, "ctx", None), ast.Store):
+                self.find(n, "upcast", f"{ast.unparse(n)} has the type of an operand")
 
     # ---- memory -------------------------------------------------------------------------------------------------------
 

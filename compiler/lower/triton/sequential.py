@@ -31,7 +31,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from seqc.compiler.ir.expr import Axes
-from seqc.compiler.ir.kernel import REPLAYED, Apply, Arg, Derivative, Kernel, Operand, Reduce, Statement, Var, reads_of
+from seqc.compiler.ir.kernel import (
+    REPLAYED,
+    Apply,
+    Arg,
+    Derivative,
+    Kernel,
+    Operand,
+    Product,
+    Reduce,
+    Rename,
+    Statement,
+    Var,
+    reads_of,
+)
 from seqc.compiler.lower.kernels.split import words
 from seqc.compiler.lower.triton.code import Shapes, Tile, Writer, literal
 
@@ -40,7 +53,8 @@ from seqc.compiler.lower.triton.code import Shapes, Tile, Writer, literal
 class Slot:
     """One address.
 
-    what    `operand`, `row`, `last` (a carry after the last step), `total` or `checkpoint`; `index` among its like
+    what    `operand`, `row`, `last` (a carry after the last step), `total`, `checkpoint` or `extra` (a value of the step that only the
+            adjoint reads); `index` among its like
     parts   cut axes over which it is a sum: each piece has a share
     lones   cut axes that it lacks: the first piece writes it
     timed   it has a row for each step
@@ -57,8 +71,10 @@ class Slot:
     single: bool = False
 
 
-def slots_of(k: Kernel, cuts: Axes, replayed: Sequence[Var], shared: frozenset[int] = frozenset()) -> list[Slot]:
-    """All addresses in order. `shared`: totals that are one for all sequences."""
+def slots_of(
+    k: Kernel, cuts: Axes, replayed: Sequence[Var], shared: frozenset[int] = frozenset(), extra: Sequence[Var] = ()
+) -> list[Slot]:
+    """All addresses in order. `shared`: totals that are one for all sequences; `extra`: values written as rows besides."""
     said = {a: words(k, a) or {} for a in cuts}
     out = [
         Slot("operand", i, o.var, timed=o.kind in ("step", "past"), batched=o.kind != "once")
@@ -76,6 +92,7 @@ def slots_of(k: Kernel, cuts: Axes, replayed: Sequence[Var], shared: frozenset[i
     out += [result("total", i, v, single=i in shared) for i, v in enumerate(k.totals)]
     if not k.reverse:
         out += [result("checkpoint", i, v, True) for i, v in enumerate(replayed)]
+    out += [result("extra", i, v, True) for i, v in enumerate(extra)]
     return out
 
 
@@ -116,10 +133,11 @@ class Sequential:
         derivative: Derivative | None = None,
         forward: Kernel | None = None,
         shared: frozenset[int] = frozenset(),
+        extra: Sequence[Var] = (),
     ) -> None:
         self.title, self.k, self.cuts, self.derivative, self.forward = name, k, cuts, derivative, forward
-        self.replayed = list(replayed)
-        self.slots = slots_of(k, cuts, replayed, shared)
+        self.replayed, self.extra = list(replayed), tuple(extra)
+        self.slots = slots_of(k, cuts, replayed, shared, extra)
         self.text = Lines()
         self.shapes = Shapes(k.axes, self.TIMED)
         self.writer = Writer(self.shapes, {})
@@ -308,9 +326,21 @@ class Sequential:
     def statements(self, these: Iterable[Statement]) -> None:
         """Statements, in order."""
         for s in these:
-            assert isinstance(s, Apply | Reduce), "emit_module.unfit lets no other statement through"
-            made = self.writer.apply(s) if isinstance(s, Apply) else self.writer.reduce(s, self.masks)
+            match s:
+                case Apply():
+                    made = self.writer.apply(s)
+                case Reduce():
+                    made = self.writer.reduce(s, self.masks)
+                case Rename():
+                    made = self.writer.rename(s)
+                case Product():
+                    self.product(s)
+                    continue
             self.text.add(f"v{s.out.id} = {made}{noted(s.out)}")
+
+    def product(self, s: Product) -> None:
+        """A matrix product; `Dense` writes it."""
+        raise AssertionError(f"{self.title}: a matrix product where none is written")
 
     # ---- before the first step ----------------------------------------------------------------------------------------
 
@@ -357,9 +387,10 @@ class Sequential:
                 i = self.slot("operand", k.operands.index(o))
                 self.load(o, f"(o{i} + at * s{i}_t)")
         self.statements(k.step)
-        for i, v in enumerate(k.rows):
-            j = self.slot("row", i)
-            self.stored(j, f"(o{j} + at * s{j}_t)", v, f"v{v.id}", self.writer.tiles[v.id])
+        for what, these in (("row", k.rows), ("extra", self.extra)):
+            for i, v in enumerate(these):
+                j = self.slot(what, i)
+                self.stored(j, f"(o{j} + at * s{j}_t)", v, f"v{v.id}", self.writer.tiles[v.id])
         for added in k.sums:
             v = added.total
             self.text.add(f"v{v.id} += {self.spread(f'v{added.value.id}', self.writer.tiles[added.value.id], self.full(v))}")
