@@ -125,7 +125,9 @@ def test_resources_are_read() -> None:
 @needs_triton
 @pytest.mark.slow
 @pytest.mark.parametrize("target", sorted(TARGETS))
-@pytest.mark.parametrize("spec", "mingru minlstm qrnn hgrn rglru mamba1 lru s4d s5 indrnn paragru sru lif paralstm rwkv4 aaren softmax_sum".split())
+@pytest.mark.parametrize(
+    "spec", "mingru minlstm qrnn hgrn rglru mamba1 lru s4d s5 indrnn paragru sru lif paralstm rwkv4 aaren softmax_sum".split()
+)
 def test_specs(spec: str, target: str) -> None:
     done = aot(spec, "--target", target, "--format", "json")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
