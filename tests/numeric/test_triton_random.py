@@ -76,3 +76,9 @@ def test_cells_keep_the_rules() -> None:
 @pytest.mark.parametrize("unit", range(1, UNITS))
 def test_all_cells_keep_the_rules(unit: int) -> None:
     assert not lint(kernels_of(unit))
+
+
+@needs_interpreter
+def test_a_segment_reads_what_its_scan_needs() -> None:
+    """A found one: an input that only the other value of a pair reads, whose row is there."""
+    check(330, 1)

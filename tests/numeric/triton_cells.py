@@ -161,7 +161,9 @@ def wrong(module: Any, body: Body, cell: Cell, seed: int, device: str = "cpu", b
     """What is wrong with one cell; "" where nothing is."""
     cls = getattr(module, cell.name)
     assert not cls.TRITON_LEFT, f"{cell.name}: {cls.TRITON_LEFT}\n{cell.text}"
-    assert cls.TRITON
+    assert bool(cls.TRITON) == bool(cls.KERNELS)
+    if not cls.TRITON:  # a state that nothing reads a step later is no loop
+        return ""
     way = way_of(seed, cell, all(len(one) > 4 for one in cls.TRITON))
     torch.manual_seed(0)
     layer = cls(dtype=torch.float64, backend="reference", **cell.sizes)

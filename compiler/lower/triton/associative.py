@@ -101,6 +101,11 @@ class Associative(Sequential):
         self.text.add(f"h{v.id} = {self.loaded(i, f'(o{i} + segment * s{i}_t)')}")
         self.text.close()
 
+    def reads(self, v: Var) -> bool:
+        """Also what computing carries again reads: all values of a group come of one scan, whichever of them is wanted."""
+        f = self.forward
+        return super().reads(v) or f is not None and bool(self.again) and any(r.id == v.id for s in f.step for r in reads_of(s))
+
     def tile(self, o: Operand) -> Tile:
         """The dimensions of an operand."""
         timed = (TIME,) if o.kind in ("step", "past") else ()
