@@ -67,10 +67,13 @@ def seen_through() -> bool:
     return transformed() or torch._C._is_tracing() or torch.compiler.is_exporting()
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def available() -> bool:
     """Whether there is a compiler; says once where there is none."""
     return _compiler_there()
+
+
+# what torch.compiler.assume_constant_result does, which imports all of torch.compile for it: two seconds
+available._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @functools.cache

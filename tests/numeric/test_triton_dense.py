@@ -213,7 +213,7 @@ def test_steps_and_single_precision() -> None:
     for form in ("fused", "steps"):
         layer = seqc.load("lstm").LSTM(D=3, N=5, backend="triton")
         for number in (0, 1):
-            kernel: Any = calls.chosen(layer, number)
+            kernel: Any = calls.chosen(layer, number, True)
             kernel.form = form
             kernel._plans.clear()
         x = torch.randn(2, 3, 3)
@@ -224,7 +224,7 @@ def test_steps_and_single_precision() -> None:
             y_t, held = layer.step(x[:, t], held)
             assert torch.allclose(y_t, y[:, t], atol=1e-6)
     for number in (0, 1):
-        kernel = calls.chosen(layer, number)
+        kernel = calls.chosen(layer, number, True)
         kernel.form = None
         kernel._plans.clear()
 
@@ -243,7 +243,7 @@ def test_stages_stand_between_products() -> None:
             assert sorted(p for g in cut.groups for p in g.products) == list(range(len(cut.products)))
             for g in cut.groups:
                 assert len({cut.products[p].arg for p in g.products}) == 1
-    kernel: Any = calls.chosen(seqc.load("lstm").LSTM(D=3, N=5, backend="triton"), 0)
+    kernel: Any = calls.chosen(seqc.load("lstm").LSTM(D=3, N=5, backend="triton"), 0, True)
     forwards = kernel.steps[0]
     assert forwards.order == (("group", 0), ("stage", 0)) and len(forwards.groups[0].members) == 4 and not forwards.values
 

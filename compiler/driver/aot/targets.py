@@ -50,6 +50,7 @@ _FEW = "two words: the assembler spills them by itself, far below the registers 
 
 ACCEPTED: dict[tuple[str, str], Accepted] = {
     ("HGRN_k1_scan_forward", "sm_90"): Accepted(8, _FEW),
+    ("Mamba1_k1_scan_forward", "sm_90"): Accepted(8, _FEW),
     ("GatedDeltaNet_k1_backward", "sm_90"): Accepted(184, _HEAD),
     ("GatedDeltaNet_k1m_backward", "sm_90"): Accepted(576, _HEAD),
     ("KDA_k1m_backward", "sm_90"): Accepted(112, _HEAD),
